@@ -1,0 +1,50 @@
+"""What every benchmark keeps: finished cells as JSON beside the machine and the versions, so that a rerun goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from transferlm.experiments.machine import machine
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("transferlm", "torch", "transformers", "scikit-learn", "numpy", "tokenizers", "accelerate")
+
+
+class Record:
+    """Cells of one benchmark in `results/<name>.json` (`<name>-quick.json`, not committed, for a quick run).
+
+    Cells measured on another machine or with other versions are set aside: figures of one table come from one place.
+    """
+
+    def __init__(self, name: str, quick: bool = False) -> None:
+        self.path = RESULTS / f"{name}{'-quick' if quick else ''}.json"
+        self.facts = {"machine": machine(), "versions": _versions()}
+        self.cells: dict[str, Any] = {}
+        if self.path.exists():
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            if {key: kept.get(key) for key in self.facts} == self.facts:
+                self.cells = kept["cells"]
+
+    def cell(self, key: str, measure: Callable[[], Any]) -> Any:
+        """The finished cell called `key`, measured now if it was not yet."""
+        if key not in self.cells:
+            self.cells[key] = measure()
+            partial = self.path.with_suffix(".partial")
+            document = {**self.facts, "cells": self.cells}
+            partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            partial.replace(self.path)
+        return self.cells[key]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,225 @@
+"""What holds for every language model, whatever its family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import transferlm as tl
+from transferlm import catalog
+from transferlm.errors import TransferLMError, UnsupportedError
+from transferlm.models.base import Causal, Encoder, FromScratch, GradientTrained, Model, Trainable
+from transferlm.task_model import TaskModel
+
+FAMILIES = sorted(catalog.entries("models"))
+STRATEGIES = sorted(catalog.entries("strategies"))
+TEXTS = ["the film was good and warm", "the room was bad", "", "unheard of", "房间很好"]
+ModelOf = Callable[..., Any]
+
+
+def having(capability: type) -> list[str]:
+    return [name for name in FAMILIES if issubclass(catalog.find("models", name), capability)]
+
+
+def dense(features: Any) -> np.ndarray:
+    return np.asarray(features.toarray() if hasattr(features, "toarray") else features)
+
+
+def quick(strategy: str) -> Any:
+    """The strategy with the least work: every hyper-parameter that counts steps lowered where it has one."""
+    least = {"epochs": 1, "minimum_steps": 2}
+    known = {field.name for field in catalog.entry("strategies", strategy).hyper_parameters}
+    return catalog.find("strategies", strategy)(**{name: value for name, value in least.items() if name in known})
+
+
+def test_every_family_has_a_factory(factories: dict[str, Any]) -> None:
+    assert sorted(factories) == FAMILIES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_seed_gives_the_same_model(family: str, factories: dict[str, Any]) -> None:
+    assert factories[family](0).fingerprint == factories[family](0).fingerprint
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_and_opened_it_is_the_same_to_the_bit(family: str, model_of: ModelOf, tmp_path: Path) -> None:
+    model = model_of(family)
+    model.save(tmp_path / "m")
+    opened = tl.load(tmp_path / "m")
+    assert isinstance(opened, catalog.find("models", family))
+    assert opened.fingerprint == model.fingerprint
+    assert opened.hyper_parameters() == model.hyper_parameters()
+    assert opened.lineage == model.lineage
+    if isinstance(model, Encoder):
+        assert isinstance(opened, Encoder)
+        one, other = model.encode(TEXTS), opened.encode(TEXTS)
+        assert np.array_equal(dense(one.features), dense(other.features))
+        assert np.array_equal(one.read, other.read)
+    if isinstance(model, Causal):
+        assert isinstance(opened, Causal)
+        assert np.array_equal(model.log_probs(TEXTS), opened.log_probs(TEXTS))
+    if isinstance(model, FromScratch):
+        assert opened.trained == model.trained  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_folder_holds_json_and_safe_tensors_only(family: str, model_of: ModelOf, tmp_path: Path) -> None:
+    model_of(family).save(tmp_path / "m")
+    endings = {file.suffix for file in (tmp_path / "m").rglob("*") if file.is_file()}
+    assert endings <= {".json", ".safetensors", ".md", ".txt", ".model"}
+    manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text())
+    assert manifest["model"]["family"] == family
+    assert (tmp_path / "m" / "README.md").read_text().startswith("---\n")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_copy_is_independent(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    twin = model.copy()
+    assert twin.fingerprint == model.fingerprint
+    if isinstance(model, GradientTrained):
+        import torch
+
+        with torch.no_grad():
+            model.embedding.weight += 1  # type: ignore[operator]
+        assert twin.fingerprint != model.fingerprint
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("file", ["model.safetensors", "transferlm.json"])
+def test_a_file_cut_short_is_one_clear_line(family: str, file: str, model_of: ModelOf, tmp_path: Path) -> None:
+    model_of(family).save(tmp_path / "m")
+    place = tmp_path / "m" / file
+    place.write_bytes(place.read_bytes()[:-20])
+    with pytest.raises(TransferLMError) as error:
+        tl.load(tmp_path / "m")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_missing_file_is_told(family: str, model_of: ModelOf, tmp_path: Path) -> None:
+    """Without any one file the model opens as it was, or one line names what is missing."""
+    model = model_of(family)
+    model.save(tmp_path / "m")
+    for file in [f for f in sorted((tmp_path / "m").iterdir()) if f.name != "transferlm.json"]:
+        content = file.read_bytes()
+        file.unlink()
+        try:
+            assert tl.load(tmp_path / "m").fingerprint == model.fingerprint, file.name  # type: ignore[union-attr]
+        except TransferLMError as error:
+            assert "\n" not in str(error), file.name
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("family", having(FromScratch))
+def test_untrained_keeps_the_hyper_parameters_and_forgets_the_data(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    before = model.fingerprint
+    twin = model.untrained(7)
+    assert twin.hyper_parameters() == model.hyper_parameters()
+    assert not twin.trained
+    assert twin.fingerprint != model.fingerprint == before
+    assert twin.fingerprint == model.untrained(7).fingerprint
+    assert not twin.lineage.step, "an untrained model has no story"
+    if isinstance(model, GradientTrained):
+        assert model.untrained(8).fingerprint != twin.fingerprint
+
+
+@pytest.mark.parametrize("family", having(Trainable))
+def test_untrained_then_fitted_is_as_fitted_at_first(family: str, model_of: ModelOf, review_texts: list[str]) -> None:
+    model = model_of(family)
+    assert model.untrained(0).fit(review_texts, 0).fingerprint == model.fingerprint
+
+
+@pytest.mark.parametrize("family", having(Causal))
+def test_next_token_probabilities_sum_to_one(family: str, model_of: ModelOf) -> None:
+    logs = model_of(family).next_log_probs(TEXTS)
+    assert logs.dtype == np.float64
+    assert logs.shape == (len(TEXTS), model_of(family).vocabulary.size)
+    assert np.exp(logs).sum(axis=1) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", having(Causal))
+def test_a_texts_log_probability_is_the_sum_of_its_steps(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    for text, scores in zip(TEXTS, model.token_scores(TEXTS), strict=True):
+        cuts = [0, *scores.offsets[:-1, 1].tolist()]
+        steps = [model.next_log_probs([text[:cut]])[0] for cut in cuts]
+        assert len(steps) == len(scores.log_probs)
+        for step, told in zip(steps, scores.log_probs, strict=True):
+            assert np.isclose(step, told, atol=1e-5).any()
+        assert model.log_probs([text])[0] == pytest.approx(scores.log_probs.sum(), abs=1e-5)
+        assert scores.offsets[-1].tolist() == [len(text)] * 2
+
+
+@pytest.mark.parametrize("family", having(Encoder))
+def test_encodings_have_the_stated_shape_and_do_not_depend_on_order(
+    family: str, model_of: ModelOf, in_fp32: None
+) -> None:
+    model = model_of(family)
+    encoding = model.encode(TEXTS)
+    assert encoding.features.shape == (len(TEXTS), model.encoding_width)
+    assert encoding.features.dtype == np.float32
+    assert encoding.read.shape == (len(TEXTS),)
+    assert ((encoding.read > 0) & (encoding.read <= 1)).all()
+    assert np.isfinite(dense(encoding.features)).all()
+    backwards = model.encode(TEXTS[::-1])
+    assert np.allclose(dense(encoding.features), dense(backwards.features)[::-1], atol=1e-5)
+    assert model.encode([]).features.shape == (0, model.encoding_width)
+
+
+@pytest.mark.parametrize("family", having(GradientTrained))
+def test_layer_groups_hold_every_parameter_that_the_states_use(family: str, model_of: ModelOf, in_fp32: None) -> None:
+    import torch
+
+    from transferlm.neural.batching import collate
+
+    model = model_of(family)
+    ids = [tokens.ids for tokens in model.tokenize(TEXTS[:2])]
+    model.text_states(collate(ids, np.arange(2), model.pad_id, torch.device("cpu"))).sum().backward()
+    touched = {id(p) for p in model.module.parameters() if p.grad is not None}
+    grouped = [id(p) for group in model.layer_groups() for p in group]
+    assert len(grouped) == len(set(grouped))
+    assert touched <= set(grouped)
+    assert id(model.embedding.weight) in {id(p) for p in model.layer_groups()[0]}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pair_works_or_names_what_would(
+    family: str, strategy: str, model_of: ModelOf, make_examples: Callable[..., Any], tmp_path: Path
+) -> None:
+    model = model_of(family)
+    before = model.fingerprint
+    method = quick(strategy)
+    fitting = [
+        name
+        for name in FAMILIES
+        if all(issubclass(catalog.find("models", name), capability) for capability in method.requires)
+    ]
+    examples = make_examples(12)
+    if family not in fitting:
+        with pytest.raises(UnsupportedError) as error:
+            method.transfer(model, examples)
+        assert all(name in str(error.value) for name in (strategy, family, *fitting))
+        return
+    made = method.transfer(model, examples, seed=1)
+    assert isinstance(made, TaskModel)
+    assert model.fingerprint == before, "the input was changed"
+    again = method.transfer(model, examples, seed=1)
+    found = made.predict_proba(examples.texts)
+    assert np.array_equal(found, again.predict_proba(examples.texts))
+    assert found.sum(axis=1) == pytest.approx(1.0)
+    made.save(tmp_path / "m")
+    opened = tl.load(tmp_path / "m")
+    assert isinstance(opened, TaskModel)
+    assert np.array_equal(opened.predict_proba(examples.texts), found)
+
+
+def test_every_family_is_a_model() -> None:
+    assert all(issubclass(catalog.find("models", name), Model) for name in FAMILIES)

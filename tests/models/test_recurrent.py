@@ -1,0 +1,250 @@
+"""The recurrent family against its definition: probabilities, streams, torch's own layers, encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models.recurrent import Recurrent
+from transferlm.storage import open_folder
+from transferlm.text.tokenizers.byte_pair import BytePair
+from transferlm.text.tokenizers.character import Character
+from transferlm.text.tokenizers.word import Word
+
+TEXTS = ["the film was good and warm", "the room was bad", "the staff"]
+CELLS: Sequence[Literal["lstm", "gru", "rnn"]] = ("lstm", "gru", "rnn")
+
+
+def small(**changes: Any) -> Recurrent:
+    settings = {"width": 16, "embedding_width": 12, "epochs": 1, "batch_size": 4, "sequence_length": 8}
+    return Recurrent(**{**settings, **changes})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("tokenizer", [Word, Character, lambda: BytePair(vocabulary_size=280)])
+def test_probabilities_sum_to_one_and_a_text_is_the_sum_of_its_steps(
+    cell: Any, tokenizer: Any, review_texts: list[str]
+) -> None:
+    model = small(cell=cell, layers=2, tokenizer=tokenizer()).fit(review_texts)
+    assert np.exp(model.next_log_probs(["", *TEXTS])).sum(axis=1) == pytest.approx(1.0, abs=1e-9)
+    for text, scores in zip(TEXTS[1:], model.token_scores(TEXTS[1:]), strict=True):
+        assert model.tokenizer is not None
+        tokens = model.tokenizer.encode([text])[0]
+        steps = []
+        for place, wanted in enumerate([*tokens.ids, model.tokenizer.end_id]):
+            before = text[: tokens.offsets[place - 1][1]] if place else ""
+            if len(model.tokenizer.encode([before])[0]) != place:
+                pytest.skip("a piece of this text ends inside a character")
+            steps.append(model.next_log_probs([before])[0][wanted])
+        assert scores.log_probs == pytest.approx(steps, abs=1e-5)
+    assert model.log_probs(TEXTS) == pytest.approx([s.log_probs.sum() for s in model.token_scores(TEXTS)])
+
+
+def test_offsets_point_at_the_characters_and_the_end(recurrent: Recurrent) -> None:
+    text = TEXTS[0]
+    offsets = recurrent.token_scores([text])[0].offsets
+    assert [text[a:b] for a, b in offsets[:-1]] == text.split()
+    assert offsets[-1].tolist() == [len(text), len(text)]
+    assert offsets.dtype == np.int32
+
+
+def test_a_stream_is_the_concatenated_text(recurrent: Recurrent) -> None:
+    streamed = np.concatenate([s.log_probs for s in recurrent.token_scores(TEXTS, context="stream")])
+    tokenizer = recurrent.tokenizer
+    assert tokenizer is not None
+    ids = [tokenizer.end_id]
+    for tokens in tokenizer.encode(TEXTS):
+        ids += [*tokens.ids.tolist(), tokenizer.end_id]
+    with torch.inference_mode():
+        states, _ = recurrent.module.states(torch.tensor([ids[:-1]]))
+        logs = torch.log_softmax(recurrent.module.logits(states).double(), dim=-1)[0]
+    by_hand = logs[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].numpy()
+    assert streamed == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_a_stream_carries_its_state_and_texts_alone_do_not(recurrent: Recurrent) -> None:
+    alone = recurrent.token_scores(TEXTS)
+    stream = recurrent.token_scores(TEXTS, context="stream")
+    assert stream[0].log_probs == pytest.approx(alone[0].log_probs, abs=1e-5)
+    assert not np.allclose(stream[1].log_probs, alone[1].log_probs, atol=1e-3)
+    assert [len(a.log_probs) for a in alone] == [len(s.log_probs) for s in stream]
+
+
+def test_texts_longer_than_a_chunk_are_scored_whole(recurrent: Recurrent) -> None:
+    long = " ".join(["the film was good"] * 300)
+    scores = recurrent.token_scores([long, "the film"])[0]
+    streamed = recurrent.token_scores([long], context="stream")[0]
+    assert len(scores.log_probs) == 1201
+    assert streamed.log_probs == pytest.approx(scores.log_probs, abs=1e-4)
+
+
+def test_no_texts(recurrent: Recurrent) -> None:
+    assert recurrent.token_scores([]) == []
+    assert recurrent.next_log_probs([]).shape == (0, recurrent.vocabulary.size)
+    assert recurrent.encode([]).features.shape == (0, recurrent.encoding_width)
+
+
+@pytest.mark.parametrize(("cell", "layer"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("rnn", nn.RNN)])
+def test_it_is_torchs_own_layer(cell: Any, layer: Any, review_texts: list[str]) -> None:
+    model = small(cell=cell, width=12, dropout=0.0).fit(review_texts)
+    weights = model.module.state_dict()
+    twin = layer(12, 12, batch_first=True)
+    twin.load_state_dict({n.removeprefix("layers."): w for n, w in weights.items() if n.startswith("layers.")})
+    assert model.tokenizer is not None
+    ids = torch.from_numpy(model.tokenizer.encode([TEXTS[0]])[0].ids.astype(np.int64))
+    ids = torch.cat([torch.tensor([model.tokenizer.end_id]), ids])
+    table = weights["embedding.weight"]
+    with torch.inference_mode():
+        states, _ = twin(table[ids][None])
+        by_hand = torch.log_softmax((states[0, -1] @ table.T + weights["output.bias"]).double(), dim=-1).numpy()
+    assert model.next_log_probs([TEXTS[0]])[0] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_a_tied_table_is_one() -> None:
+    model = small().fit(TEXTS * 20)
+    assert model.module.output.weight is model.module.embedding.weight
+    untied = small(tied=False).fit(TEXTS * 20)
+    assert untied.module.output.weight is not untied.module.embedding.weight
+
+
+def test_pretraining_lowers_the_loss_on_new_text(make_reviews: Any) -> None:
+    texts, _ = make_reviews(150)
+    new = [text.rsplit(" ", 1)[0] for text in make_reviews(20, seed=9)[0]]
+    short = small(epochs=1, tokenizer=Word(minimum_count=3)).fit(texts)
+    long = small(epochs=8, tokenizer=Word(minimum_count=3)).fit(texts)
+    scratch = short.untrained(0)
+    assert long.log_probs(new).mean() > short.log_probs(new).mean() > scratch.log_probs(new).mean()
+
+
+def test_the_same_seed_gives_the_same_model(review_texts: list[str]) -> None:
+    def made(seed: int) -> Recurrent:
+        torch.rand(3)  # whatever was drawn before must not matter
+        return small(layers=2).fit(review_texts, seed)
+
+    assert made(1).fingerprint == made(1).fingerprint != made(2).fingerprint
+
+
+# ------------------------------------------------------------------ as an encoder
+
+
+def test_an_encoding_does_not_depend_on_its_company(recurrent: Recurrent, review_texts: list[str], in_fp32: None) -> None:
+    texts = [*TEXTS, *review_texts, "film"]
+    together = recurrent.encode(texts).features
+    backwards = recurrent.encode(texts[::-1]).features[::-1]
+    alone = np.concatenate([recurrent.encode([text]).features for text in texts])
+    assert np.allclose(together, backwards, atol=1e-6)
+    assert np.allclose(together, alone, atol=1e-5)
+    assert together.dtype == np.float32
+    assert together.shape == (len(texts), recurrent.encoding_width)
+
+
+def test_an_encoding_is_last_maximum_and_mean(recurrent: Recurrent, in_fp32: None) -> None:
+    assert recurrent.tokenizer is not None
+    ids = [recurrent.tokenizer.end_id, *recurrent.tokenizer.encode(TEXTS)[0].ids.tolist()]
+    with torch.inference_mode():
+        states = recurrent.module.states(torch.tensor([ids]))[0][0]
+    by_hand = torch.cat([states[-1], states.max(dim=0).values, states.mean(dim=0)]).numpy()
+    assert recurrent.encode(TEXTS).features[0] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_what_was_not_read_is_told(recurrent: Recurrent) -> None:
+    recurrent.max_length = 3
+    text = "the film was good"
+    read = recurrent.encode([text, "the film was"]).read
+    assert read.tolist() == [len("the film was") / len(text), 1.0]
+
+
+def test_an_empty_text_has_a_vector(recurrent: Recurrent) -> None:
+    encoding = recurrent.encode(["", "the film"])
+    assert np.isfinite(encoding.features).all()
+    assert encoding.read[0] == 1.0
+
+
+def test_layer_groups_hold_everything_that_an_encoding_uses() -> None:
+    model = small(layers=3).fit(TEXTS * 20)
+    groups = model.layer_groups()
+    assert len(groups) == 4
+    assert [p.shape[0] for p in groups[0]] == [model.vocabulary.size]
+    assert len({id(p) for group in groups for p in group}) == 1 + 3 * 4
+
+
+# ------------------------------------------------------------------ files and refusals
+
+
+@pytest.mark.parametrize("tokenizer", [Word, Character, lambda: BytePair(vocabulary_size=280)])
+@pytest.mark.parametrize("tied", [True, False])
+def test_saved_and_opened_it_scores_the_same(tokenizer: Any, tied: bool, tmp_path: Path) -> None:
+    model = small(tokenizer=tokenizer(), tied=tied).fit(TEXTS * 20)
+    model.save(tmp_path / "m")
+    opened = Recurrent.read(open_folder(tmp_path / "m"))
+    assert opened.fingerprint == model.fingerprint
+    for one, other in pairwise([model.token_scores(TEXTS), opened.token_scores(TEXTS)]):
+        assert all(np.array_equal(a.log_probs, b.log_probs) for a, b in zip(one, other, strict=True))
+    assert opened.trained
+
+
+def test_an_untrained_one_says_so_after_opening(recurrent: Recurrent, tmp_path: Path) -> None:
+    recurrent.untrained(3).save(tmp_path / "m")
+    assert not Recurrent.read(open_folder(tmp_path / "m")).trained
+
+
+def test_a_wrong_shape_is_named(recurrent: Recurrent, tmp_path: Path) -> None:
+    recurrent.save(tmp_path / "m")
+    manifest = tmp_path / "m" / "transferlm.json"
+    manifest.write_text(manifest.read_text().replace('"width": 16', '"width": 17'))
+    with pytest.raises(ModelFolderError, match=r"tensor layers\.weight_ih_l0 has shape \(64, 16\), .* \(68, 16\)"):
+        Recurrent.read(open_folder(tmp_path / "m"))
+
+
+def test_an_unknown_hyper_parameter_is_named(recurrent: Recurrent, tmp_path: Path) -> None:
+    recurrent.save(tmp_path / "m")
+    manifest = tmp_path / "m" / "transferlm.json"
+    manifest.write_text(manifest.read_text().replace('"width": 16', '"depth": 16'))
+    with pytest.raises(ModelFolderError, match="unknown hyper-parameter 'depth'"):
+        Recurrent.read(open_folder(tmp_path / "m"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cell", "transformer"),
+        ("layers", 0),
+        ("width", 0),
+        ("max_length", 0),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("dropout", 1.0),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(SettingError, match=name):
+        Recurrent(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_corpus_too_short_for_a_step_is_refused() -> None:
+    with pytest.raises(DataError, match="the corpus has 4 tokens, fewer than batch_size 32"):
+        Recurrent().fit(["two words"])
+
+
+def test_an_empty_corpus_is_refused() -> None:
+    with pytest.raises(DataError):
+        Recurrent().fit([])
+
+
+def test_without_text_it_can_not_score() -> None:
+    with pytest.raises(DataError, match="has seen no text yet: pretrain it first"):
+        Recurrent().token_scores(["text"])
+
+
+def test_the_vocabulary_tells_whether_it_is_closed(recurrent: Recurrent) -> None:
+    assert recurrent.vocabulary.closed
+    assert recurrent.vocabulary.name.startswith("word, ")
+    assert not small(tokenizer=BytePair(vocabulary_size=280)).fit(TEXTS * 20).vocabulary.closed

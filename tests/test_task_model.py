@@ -1,0 +1,199 @@
+"""A task model predicts, scores, and comes back from its folder as it was."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transferlm import lifecycle, storage
+from transferlm.errors import DataError, ModelFolderError, UnsupportedError
+from transferlm.models.base import Model
+from transferlm.models.tfidf import TfIdf
+from transferlm.strategies.feature_extraction import FeatureExtraction
+from transferlm.task_model import Scores, TaskModel
+from transferlm.tasks.base import Examples
+from transferlm.tasks.classification import Classification
+
+Maker = Callable[..., Examples]
+
+
+@pytest.fixture(scope="module")
+def made(make_examples: Maker) -> TaskModel:
+    return FeatureExtraction(regularisation=10.0).transfer(TfIdf(), make_examples(60))
+
+
+def test_probabilities_are_a_softmax_of_a_linear_function(made: TaskModel, make_examples: Maker) -> None:
+    texts = make_examples(10, seed=3).texts
+    scores = made.model.encode(texts).features @ made.weights + made.bias  # type: ignore[attr-defined]
+    by_hand = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    found = made.predict_proba(texts)
+    assert found == pytest.approx(by_hand, abs=1e-6)
+    assert found.sum(axis=1) == pytest.approx(1.0)
+    assert found.dtype == np.float64
+
+
+def test_predictions_are_the_most_probable_labels(made: TaskModel) -> None:
+    texts = ["the film was good and lovely", "the room was awful and dull"]
+    predictions = made.predict(texts)
+    assert [p.label for p in predictions] == ["positive", "negative"]
+    assert [p.probability for p in predictions] == pytest.approx(made.predict_proba(texts).max(axis=1))
+
+
+def test_a_stream_is_read_in_chunks_in_order(made: TaskModel) -> None:
+    endless = (f"the film was {'good' if n % 2 else 'bad'} {n}" for n in itertools.count())
+    first = list(itertools.islice(made.predict_stream(endless, chunk=4), 10))
+    assert [text.split()[-1] for text, _ in first] == [str(n) for n in range(10)]
+    assert [p.label for _, p in first[:2]] == ["negative", "positive"]
+
+
+def test_scores_are_the_tasks_metrics(made: TaskModel, make_examples: Maker) -> None:
+    test = make_examples(30, seed=5)
+    scores = made.score(test)
+    right = scores.predicted == test.targets
+    assert scores.metrics["accuracy"] == right.mean()
+    assert set(scores.metrics) == {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
+    assert scores.share_read == 1.0
+    assert f"accuracy {right.mean():.4f}" in str(scores)
+
+
+def test_a_text_read_in_part_stands_in_the_scores() -> None:
+    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25)
+    assert str(scores) == "accuracy 0.5000, 25.0% of each text read"
+
+
+def test_labels_in_another_order_are_matched_by_name(made: TaskModel, make_examples: Maker) -> None:
+    test = make_examples(30, seed=5)
+    turned = Examples(test.task, test.texts, 1 - test.targets, test.labels[::-1])
+    assert made.score(turned).metrics == made.score(test).metrics
+
+
+def test_an_unknown_label_is_refused(made: TaskModel) -> None:
+    strange = Examples(Classification(), ["a", "b"], np.array([0, 1]), ("negative", "mixed"), name="new.csv")
+    with pytest.raises(DataError, match=r"new\.csv: label 'mixed' is not among this model's \(negative, positive\)"):
+        made.score(strange)
+
+
+def test_no_examples_can_not_be_scored(made: TaskModel) -> None:
+    with pytest.raises(DataError, match="no examples to score"):
+        made.score(Examples(Classification(), [], np.array([], dtype=np.int64), made.labels))
+
+
+def test_saved_and_opened_it_predicts_the_same(made: TaskModel, tmp_path: Path) -> None:
+    made.save(tmp_path / "m")
+    opened = lifecycle.load(tmp_path / "m")
+    assert isinstance(opened, TaskModel)
+    texts = ["good film", "dull room", "unheard of"]
+    assert np.array_equal(opened.predict_proba(texts), made.predict_proba(texts))
+    assert opened.labels == made.labels
+    assert opened.task == made.task
+    assert opened.lineage == made.lineage
+    assert opened.lineage.step == "transfer"
+
+
+def test_the_folder_tells_its_story(made: TaskModel, tmp_path: Path) -> None:
+    made.save(tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transferlm\n")
+    assert "It predicts classification: negative, positive." in card
+    assert f"SHA-256 {made.lineage.data[0]['hash']}" in card
+    manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text())
+    assert manifest["task"]["labels"] == ["negative", "positive"]
+    files = {file.name for file in (tmp_path / "m").iterdir()}
+    assert files == {
+        "README.md",
+        "head.safetensors",
+        "lineage.json",
+        "model.safetensors",
+        "terms.json",
+        "transferlm.json",
+    }
+
+
+def test_class_weights_come_back(make_examples: Maker, tmp_path: Path) -> None:
+    examples = make_examples(40, class_weights={"negative": 3.0})
+    FeatureExtraction(regularisation=1.0).transfer(TfIdf(), examples).save(tmp_path / "m")
+    opened = lifecycle.load(tmp_path / "m")
+    assert isinstance(opened, TaskModel)
+    assert opened.task == examples.task
+
+
+def damaged(folder: Path, made: TaskModel, change: Callable[[Path], None]) -> None:
+    made.save(folder)
+    change(folder)
+
+
+def _head_of_another_shape(folder: Path) -> None:
+    storage.save_tensors({"weights": np.zeros((3, 2)), "bias": np.zeros(2)}, folder / "head.safetensors")
+
+
+def _head_without_bias(folder: Path) -> None:
+    storage.save_tensors({"weights": np.zeros((3, 2))}, folder / "head.safetensors")
+
+
+def _no_head(folder: Path) -> None:
+    (folder / "head.safetensors").unlink()
+
+
+def _half_a_head(folder: Path) -> None:
+    head = folder / "head.safetensors"
+    head.write_bytes(head.read_bytes()[:-3])
+
+
+def _rewritten(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        manifest = folder / "transferlm.json"
+        text = manifest.read_text()
+        assert old in text
+        manifest.write_text(text.replace(old, new))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_head_of_another_shape, r"the head has shape \(3, 2\), model and labels ask for"),
+        (_head_without_bias, "holds .'weights'., not weights and bias"),
+        (_no_head, r"head\.safetensors is missing"),
+        (_half_a_head, "can't be read"),
+        (_rewritten('"classification"', '"clasification"'), "did you mean 'classification'"),
+        (_rewritten('"text_column"', '"text_colum"'), "text_colum"),
+        (_rewritten('"labels"', '"lables"'), "labels"),
+        (_rewritten('"family": "tfidf"', '"family": "tfdif"'), "did you mean 'tfidf'"),
+        (_rewritten('"ngrams": 2', '"ngrams": "two"'), "ngrams"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_line(
+    made: TaskModel, change: Callable[[Path], None], told: str, tmp_path: Path
+) -> None:
+    from transferlm.errors import TransferLMError
+
+    damaged(tmp_path / "m", made, change)
+    with pytest.raises(TransferLMError, match=told) as error:
+        lifecycle.load(tmp_path / "m")
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_is_no_encoder_can_not_carry_a_task() -> None:
+    class Mute(Model):
+        family = "mute"  # type: ignore[assignment]
+        fingerprint = ""  # type: ignore[assignment]
+
+        def write(self, folder: Path) -> None: ...
+
+        @classmethod
+        def read(cls, folder: storage.Folder) -> Any: ...
+
+    with pytest.raises(ModelFolderError, match="needs an encoder, mute is none"):
+        TaskModel(Mute(), Classification(), ("a", "b"), np.zeros((1, 2)), np.zeros(2))
+
+
+def test_evaluating_a_model_without_a_task_is_refused(make_examples: Maker) -> None:
+    with pytest.raises(UnsupportedError, match="a tfidf model predicts no task yet: transfer it first"):
+        lifecycle.evaluate(TfIdf(), make_examples(4))

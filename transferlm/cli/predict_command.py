@@ -1,0 +1,47 @@
+"""`transferlm predict`: labels for texts given as words, in files or on standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from transferlm.cli.shared import everywhere
+
+
+@click.command("predict")
+@click.argument("folder")
+@click.argument("texts", nargs=-1)
+@click.option("--file", "files", multiple=True, help="A file of texts, one a line (or a table, with --column).")
+@click.option("--column", help="The column that holds the text, for tables.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the files.")
+@everywhere
+def command(
+    folder: str,
+    texts: tuple[str, ...],
+    files: tuple[str, ...],
+    column: str | None,
+    encoding: str,
+    as_json: bool,
+    seed: int,  # noqa: ARG001
+) -> None:
+    """Label TEXTS, the lines of files, or of standard input, with the task model in FOLDER.
+
+    Prints label, probability and text, separated by tabs; with --json one JSON object a line.
+    """
+    from transferlm import lifecycle
+    from transferlm.progress import track
+    from transferlm.text.corpus import Corpus
+
+    model = lifecycle.task_model(folder)
+    given = texts if texts and not files else Corpus(*(files or ("-",)), column=column, encoding=encoding)
+    for text, prediction in track(model.predict_stream(given), "predicting", unit="texts"):
+        if as_json:
+            line = json.dumps(
+                {"label": prediction.label, "probability": prediction.probability, "text": text},
+                ensure_ascii=False,
+            )
+        else:
+            line = f"{prediction.label}\t{prediction.probability:.4f}\t{text}"
+        sys.stdout.write(line + "\n")

@@ -1,0 +1,45 @@
+"""`transferlm pretrain`: a model trained on text from scratch."""
+
+from __future__ import annotations
+
+import click
+
+from transferlm.cli.plugs import Plug, PluggedCommand, built, settings_of
+from transferlm.cli.shared import PlugName, everywhere, show_json
+
+
+class _Command(PluggedCommand):
+    plugs = (Plug("model", "models"), Plug("tokenizer", "tokenizers", prefix="tokenizer."))
+
+
+@click.command("pretrain", cls=_Command)
+@click.argument("model", type=PlugName("models"))
+@click.argument("corpus", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the model to.")
+@click.option("--tokenizer", type=PlugName("tokenizers"), help="How text is cut into tokens.")
+@click.option("--column", help="The column that holds the text, for tables.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
+@everywhere
+def command(
+    model: str,
+    corpus: tuple[str, ...],
+    output: str,
+    tokenizer: str | None,
+    column: str | None,
+    encoding: str,
+    as_json: bool,
+    seed: int,
+) -> None:
+    """Train MODEL on the texts of CORPUS: files (one text a line; .gz too), tables, folders, or - (standard input)."""
+    from transferlm import lifecycle
+    from transferlm.catalog import find
+    from transferlm.text.corpus import Corpus
+
+    parts = {"tokenizer": built("tokenizers", "tokenizer", tokenizer)} if tokenizer else {}
+    empty = find("models", model)(**settings_of("model", model), **parts)
+    trained = lifecycle.pretrain(empty, Corpus(*corpus, column=column, encoding=encoding), seed)
+    trained.save(output)
+    if as_json:
+        show_json({"folder": output, "family": model, "fingerprint": trained.fingerprint})
+    else:
+        click.echo(output)

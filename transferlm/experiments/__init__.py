@@ -1,0 +1,1 @@
+"""Experiments: many life cycles side by side, on the same draws, with the evidence that comes out of them."""

@@ -1,0 +1,171 @@
+"""The life of a language model: opened, pretrained, transferred, evaluated. Each function reads as the story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transferlm import catalog, sources, storage
+from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError
+from transferlm.models.base import FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.strategies.base import Strategy
+from transferlm.task_model import Scores, TaskModel
+from transferlm.tasks.base import Examples, Task
+from transferlm.text.corpus import Corpus
+from transferlm.text.tokenizers.base import Tokenizer
+
+__all__ = ["evaluate", "load", "pretrain", "read", "sources_of", "task_model", "transfer", "untrained"]
+
+
+def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
+    """Open a model.
+
+    Args:
+        source: A model folder of ours, a Hugging Face folder or hub name (`organisation/model`), a fetched name
+            (`minilm`), or the name of a family that needs no weights (`tfidf`).
+        hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`).
+
+    Raises:
+        SourceError: Nothing is found there; a known name that is not fetched yet says how to fetch it.
+        ModelFolderError: The folder is damaged, unsafe, or of a family that is unknown.
+    """
+    name = str(source)
+    if name in catalog.entries("models") and not Path(name).exists():
+        made: Model = catalog.find("models", name)(**hyper_parameters)
+        return made
+    folder = storage.open_folder(sources.locate(source))
+    model: Model = catalog.find("models", _family_of(folder)).read(folder)  # type: ignore[attr-defined]
+    for setting, value in hyper_parameters.items():
+        catalog.entry("models", model.family).hyper_parameter(setting)
+        setattr(model, setting, value)
+    if not model.lineage.step:
+        model.lineage = folder.lineage()
+    return TaskModel.read(folder, model) if "task" in folder.manifest else model
+
+
+def _family_of(folder: storage.Folder) -> str:
+    """The family that opens this folder: named by our manifest, or found by Hugging Face's `model_type`."""
+    told = folder.manifest.get("model", {}).get("family")
+    if told:
+        return str(told)
+    kind = folder.json("config.json").get("model_type", "")
+    opened: dict[str, str] = {}
+    for name in catalog.entries("models"):
+        for known in getattr(catalog.find("models", name), "huggingface_types", ()):
+            opened[known] = name
+    if kind not in opened:
+        raise ModelFolderError(
+            f"{folder.path}: no family opens model_type {kind!r}; known are {', '.join(sorted(opened))}"
+        )
+    return opened[kind]
+
+
+def read(source: Any, task: Task) -> Examples:
+    """Read labelled examples for a task from a file, a frame or a dataset (see `Task.read`)."""
+    return task.read(source)
+
+
+def pretrain(model: Model, corpus: Corpus | Iterable[str], seed: int = 0) -> Model:
+    """A new model with the same hyper-parameters, trained on text from scratch.
+
+    Raises:
+        UnsupportedError: The family can't be trained on text.
+        DataError: The corpus is empty or unreadable.
+    """
+    require(model, (Trainable,), "pretrain")
+    corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+    fresh = model.untrained(seed)  # type: ignore[attr-defined]
+    trained: Model = fresh.fit(corpus, seed)
+    trained.lineage = storage.Lineage().child(
+        "pretrain",
+        method={"name": model.family, "hyper_parameters": model.hyper_parameters()},
+        data=[{"name": corpus.name, "hash": corpus.hash}],
+        seed=seed,
+    )
+    return trained
+
+
+def transfer(model: Model | TaskModel, examples: Examples, strategy: Strategy, seed: int = 0) -> TaskModel:
+    """A task model from a source and labelled examples; the source is left as it was.
+
+    Args:
+        model: The source; of a task model its body is used (source task to target task).
+        examples: Labelled texts.
+        strategy: How.
+        seed: Decides every random choice.
+    """
+    return strategy.transfer(model.model if isinstance(model, TaskModel) else model, examples, seed)
+
+
+def evaluate(model: Model | TaskModel, examples: Examples) -> Scores:
+    """Every metric of the task on labelled examples.
+
+    Raises:
+        UnsupportedError: `model` predicts no task yet.
+    """
+    if not isinstance(model, TaskModel):
+        raise UnsupportedError(f"a {model.family} model predicts no task yet: transfer it first")
+    return model.score(examples)
+
+
+def sources_of(given: Sequence[str | Path | Model], **hyper_parameters: Any) -> dict[str, Model]:
+    """Sources by a short name each, opened where a name or path is given.
+
+    Args:
+        given: Names, paths or models.
+        hyper_parameters: Settings for those opened here that have them (`max_length=128`).
+
+    Raises:
+        TransferLMError: Two sources would have the same name in tables.
+    """
+    named: dict[str, Model] = {}
+    for source in given:
+        name = source.family if isinstance(source, Model) else Path(str(source)).name
+        if name in named:
+            raise TransferLMError(
+                f"two sources are called {name!r}: rename a folder so that tables can tell them apart"
+            )
+        model = source if isinstance(source, Model) else load(source)
+        body = model.model if isinstance(model, TaskModel) else model
+        for setting in hyper_parameters.keys() & body.hyper_parameters().keys():
+            setattr(body, setting, hyper_parameters[setting])
+        named[name] = body
+    return named
+
+
+def untrained(model: Model | TaskModel, seed: int = 0) -> Model:
+    """The same architecture and tokenizer before any data: what "from scratch" starts from.
+
+    Raises:
+        UnsupportedError: The family is not trainable, so it has no such state.
+    """
+    body = model.model if isinstance(model, TaskModel) else model
+    require(body, (FromScratch,), "training from scratch")
+    fresh: Model = body.untrained(seed)  # type: ignore[attr-defined]
+    return fresh
+
+
+def task_model(folder: str | Path) -> TaskModel:
+    """Open a folder that must hold a task model.
+
+    Raises:
+        UnsupportedError: It holds a language model without a task.
+    """
+    model = load(folder)
+    if not isinstance(model, TaskModel):
+        raise UnsupportedError(f"{folder} holds a {model.family} model that predicts no task yet: transfer it first")
+    return model
+
+
+def reading_of(source: str | Path, max_length: int | None = None) -> tuple[Tokenizer, int]:
+    """The tokenizer of a source and how many tokens of a text it reads.
+
+    Raises:
+        UnsupportedError: The source has no tokenizer of its own (tfidf).
+    """
+    model = load(source)
+    body = model.model if isinstance(model, TaskModel) else model
+    if not isinstance(body, GradientTrained):
+        raise UnsupportedError(f"{source} reads texts whole: it has no tokens to count")
+    return body.tokenizer, max_length or body.max_length

@@ -1,0 +1,1 @@
+"""Measurement: how models are scored, and how sure a difference between two of them is."""

@@ -1,0 +1,312 @@
+"""What a language model is, and what it can do: everything above asks for these capabilities, never for a family."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from transferlm import catalog, storage
+from transferlm.errors import ModelFolderError, UnsupportedError
+
+if TYPE_CHECKING:
+    import torch
+    from scipy.sparse import csr_matrix
+
+    from transferlm.neural.batching import Batch
+    from transferlm.text.tokenizers.base import Tokens
+
+__all__ = [
+    "Causal",
+    "Encoder",
+    "Encoding",
+    "FromScratch",
+    "GradientTrained",
+    "Model",
+    "TokenScores",
+    "Trainable",
+    "Vocabulary",
+    "require",
+]
+
+
+class Model(ABC):
+    """A language model: a dataclass of hyper-parameters, plus what it learnt, plus where that came from."""
+
+    @property
+    def family(self) -> str:
+        """The family's name: the file it is written in."""
+        return catalog.name_of(self)
+
+    @property
+    def lineage(self) -> storage.Lineage:
+        """Parents, data, configuration, seeds, versions and time of the step that made this model."""
+        lineage: storage.Lineage = self.__dict__.setdefault("_lineage", storage.Lineage())
+        return lineage
+
+    @lineage.setter
+    def lineage(self, lineage: storage.Lineage) -> None:
+        self.__dict__["_lineage"] = lineage
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Field name -> value, as given to the constructor."""
+        known = catalog.entry("models", self.family).hyper_parameters
+        return {field.name: getattr(self, field.name) for field in known}
+
+    def copy(self) -> Self:
+        """An independent model with the same weights: what a method works on, so that inputs are never mutated."""
+        return copy.deepcopy(self)
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Write weights, configuration and tokenizer into an existing empty folder (called by `save`)."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """The model written there.
+
+        Raises:
+            ModelFolderError: A file is missing, damaged, or of the wrong shape.
+        """
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 over hyper-parameters, weights and tokenizer: two models with the same one score the same."""
+
+    def manifest(self) -> dict[str, Any]:
+        """What `transferlm.json` says of this model."""
+        return {
+            "format": storage.FORMAT,
+            "model": {
+                "family": self.family,
+                "hyper_parameters": self.hyper_parameters(),
+                "trained": not isinstance(self, FromScratch) or self.trained,
+            },
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder, whole or not at all.
+
+        Raises:
+            ModelFolderError: Something that is no model stands there already.
+        """
+        with storage.written_whole(folder) as scratch:
+            self.write(scratch)
+            storage.write_json(scratch / storage.MANIFEST, self.manifest())
+            storage.write_json(scratch / storage.LINEAGE, dataclasses.asdict(self.lineage))
+            (scratch / storage.CARD).write_text(card(self.family, self.lineage), encoding="utf-8")
+
+
+def card(family: str, lineage: storage.Lineage, body: str = "") -> str:
+    """The folder's README.md: a YAML head that model hubs read, then what the model is and came from."""
+    head = ["---", "library_name: transferlm", f"tags: [transferlm, {family}]", "---", ""]
+    lines = [f"# A `{family}` model", "", *([body, ""] if body else [])]
+    if lineage.step:
+        lines += [f"Made by `{lineage.step}` on {lineage.time or 'an unknown date'}.", ""]
+    lines += [
+        f"- data: {d.get('name', '?')}" + (f" (SHA-256 {d['hash']})" if "hash" in d else "") for d in lineage.data
+    ]
+    lines += [f"- {name}: {value:.4g}" for name, value in lineage.scores.items()]
+    lines += [f"- {note}" for note in lineage.notes]
+    lines += [
+        "",
+        "Open it with `transferlm.load(folder)`; `transferlm show FOLDER` tells its whole story.",
+        "",
+    ]
+    return "\n".join(head + lines)
+
+
+class FromScratch(ABC):
+    """A model whose state before any data is known, so that "from scratch" is no special case anywhere."""
+
+    @property
+    @abstractmethod
+    def trained(self) -> bool:
+        """Whether it has seen data."""
+
+    @abstractmethod
+    def untrained(self, seed: int = 0) -> Self:
+        """The same model before any data: hyper-parameters and tokenizer kept, weights drawn anew from `seed`."""
+
+
+class Trainable(FromScratch):
+    """A model that learns from text: hyper-parameters in the constructor, data in `fit`."""
+
+    @abstractmethod
+    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
+        """Learn from the texts of `corpus`, in place, and return the model itself (scikit-learn's way)."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a causal model's probabilities are distributed over.
+
+    Attributes:
+        name: For people: "word, 10,000 types, closed".
+        size: Number of tokens.
+        closed: Some strings can't be written in it, so bits per byte would not be a distribution over strings.
+        hash: Perplexities of two models may be compared only when these agree.
+    """
+
+    name: str
+    size: int
+    closed: bool
+    hash: str
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """A text's log-probability, token by token.
+
+    Attributes:
+        log_probs: Natural logarithms, float64 of shape (tokens,); the last is the end of the text.
+        offsets: int32 of shape (tokens, 2): each token's characters in the text; (n, n) for the end.
+    """
+
+    log_probs: np.ndarray
+    offsets: np.ndarray
+
+
+class Causal(ABC):
+    """A model that gives each next token a probability."""
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """What the probabilities are distributed over."""
+
+    @abstractmethod
+    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
+        """Nats a token.
+
+        Args:
+            texts: The texts to score.
+            context: `text` scores each on its own; `stream` carries the state from text to text, as the published
+                tables of Penn Treebank and WikiText do.
+        """
+
+    @abstractmethod
+    def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of the next token: float64 of shape (contexts, vocabulary); each row's exp sums to 1."""
+
+    def log_probs(self, texts: Sequence[str]) -> np.ndarray:
+        """Log-probability of each whole text with its end, in nats: shape (texts,)."""
+        return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Texts as vectors.
+
+    Attributes:
+        features: float32 of shape (texts, width), dense or a SciPy CSR matrix.
+        read: float64 of shape (texts,): the share of each text's characters that fitted in the maximum length.
+    """
+
+    features: np.ndarray | csr_matrix
+    read: np.ndarray
+
+
+class Encoder(ABC):
+    """A model that turns a text into a vector."""
+
+    @property
+    @abstractmethod
+    def encoding_width(self) -> int:
+        """Length of the vector."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """One vector a text, in the order given, whatever the batches inside."""
+
+
+class GradientTrained(ABC):
+    """A model whose weights a training loop can move: its module, its batches, its layers."""
+
+    module: torch.nn.Module
+    tokenizer: Any
+    """How texts become tokens (`text/tokenizers/`)."""
+    max_length: int
+    """Tokens of a text that are read; what is longer is cut, and said."""
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Token ids and character offsets, cut at the maximum length (`Tokens.cut` says where)."""
+
+    @abstractmethod
+    def text_states(self, batch: Batch) -> torch.Tensor:
+        """One vector a text, with gradients: shape (texts, width). `encode` is this without them."""
+
+    @property
+    @abstractmethod
+    def embedding(self) -> torch.nn.Embedding:
+        """The table whose rows are the tokens' vectors (so that a loop may move only the rows it uses)."""
+
+    @property
+    @abstractmethod
+    def pad_id(self) -> int:
+        """The token id that fills short rows of a batch."""
+
+    @abstractmethod
+    def layer_groups(self) -> list[list[torch.nn.Parameter]]:
+        """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
+
+
+_PLAIN = {
+    "Causal": "a causal language model",
+    "Encoder": "an encoder of texts",
+    "FromScratch": "known before any data",
+    "GradientTrained": "trained by gradients",
+    "Trainable": "trainable on text",
+}
+
+
+def require(model: Model, capabilities: Sequence[type], method: str) -> None:
+    """Check that `model` has the capabilities that `method` needs.
+
+    Raises:
+        UnsupportedError: One is missing; the message names the families that have them all.
+    """
+    missing = [capability for capability in capabilities if not isinstance(model, capability)]
+    if not missing:
+        return
+    able = [
+        name
+        for name in catalog.entries("models")
+        if all(issubclass(catalog.find("models", name), c) for c in capabilities)
+    ]
+    wants = " and ".join(_PLAIN.get(c.__name__, c.__name__) for c in missing)
+    raise UnsupportedError(
+        f"{method} needs a model that is {wants}, which {model.family} is not; it works with: {', '.join(able)}"
+    )
+
+
+def digest(*parts: bytes | str) -> str:
+    """SHA-256 over parts, each told apart from the next by its length."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "little") + data)
+    return whole.hexdigest()
+
+
+def checked(given: dict[str, Any], family: type[Model], folder: storage.Folder) -> dict[str, Any]:
+    """Hyper-parameters read from a folder, if the family knows them all.
+
+    Raises:
+        ModelFolderError: One is unknown, so the folder was written by another version.
+    """
+    known = {field.name for field in catalog.entry("models", catalog.name_of(family)).hyper_parameters}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ModelFolderError(f"{folder.path / storage.MANIFEST}: unknown hyper-parameter {unknown[0]!r}")
+    return given

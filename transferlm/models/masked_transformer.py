@@ -1,0 +1,236 @@
+"""BERT and its kin: bidirectional Transformers pretrained by filling in masked tokens."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import nn
+
+from transferlm import storage
+from transferlm.errors import ModelFolderError, SettingError
+from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models.base import Encoder, Encoding, FromScratch, GradientTrained, Model, digest
+from transferlm.neural.batching import Batch
+from transferlm.neural.precision import best_device
+from transferlm.text.tokenizers.base import Tokens
+from transferlm.text.tokenizers.pretrained import Pretrained
+
+__all__ = ["MaskedTransformer"]
+
+
+@dataclass(eq=False)
+class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
+    """A bidirectional Transformer of the BERT family (Devlin et al. 2019), from a Hugging Face folder.
+
+    The body is `transformers`' own, opened from `config.json` and `model.safetensors` and saved back as such, so any
+    tool that reads Hugging Face folders reads it; pooling, batches, heads and training are ours.
+    """
+
+    pooling: Literal["mean", "cls"] = "mean"
+    """How token states become a text's vector: their mean, as sentence encoders do, or the first token's state."""
+    max_length: int = 256
+    """Tokens of a text that are read; what is longer is cut, and the share read stands in every result."""
+
+    module: Any = field(init=False, repr=False)
+    tokenizer: Pretrained = field(init=False, repr=False)
+
+    huggingface_types: ClassVar[frozenset[str]] = frozenset(
+        {"bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "camembert"}
+    )
+    """`model_type` values of `config.json` that this family opens."""
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("mean", "cls"):
+            raise SettingError(f"pooling {self.pooling!r}: choose mean or cls")
+        if self.max_length < 3:
+            raise SettingError(f"max_length {self.max_length}: give 3 or more, two are the begin and end signs")
+        self._learnt = True
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights have seen text."""
+        return self._learnt
+
+    @property
+    def encoding_width(self) -> int:
+        """Width of a state."""
+        return int(self.module.config.hidden_size)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The word-piece table."""
+        table: nn.Embedding = self.module.get_input_embeddings()
+        return table
+
+    @property
+    def pad_id(self) -> int:
+        """The padding token's id."""
+        return self.tokenizer.pad_id
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Word pieces between the model's begin and end signs, cut at `max_length`."""
+        return self.tokenizer.encode(texts, max_length=self.max_length)
+
+    def text_states(self, batch: Batch) -> torch.Tensor:
+        """Pooled top-layer states, shape (texts, width)."""
+        states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+        if self.pooling == "cls":
+            return states[:, 0]
+        if batch.mask is None:
+            return states.mean(dim=1)
+        mask = batch.mask.unsqueeze(-1).to(states.dtype)
+        return (states * mask).sum(dim=1) / mask.sum(dim=1)
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """Pooled states of every text: float32 of shape (texts, width)."""
+        return encode_in_batches(self, texts, self.encoding_width)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""
+        stacks = [m for m in self.module.modules() if isinstance(m, nn.ModuleList)]
+        layers = [list(layer.parameters()) for layer in max(stacks, key=len)]
+        inside = {id(p) for layer in layers for p in layer}
+        outside = [
+            p for name, p in self.module.named_parameters() if id(p) not in inside and not name.startswith("pooler.")
+        ]
+        return [outside, *layers]
+
+    def untrained(self, seed: int = 0) -> Self:
+        """The same architecture and tokenizer with weights drawn anew as `transformers` initialises them."""
+        twin = type(self)(**self.hyper_parameters())
+        twin.tokenizer = self.tokenizer
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            twin._place(_body(self.module.config))
+        twin._learnt = False
+        return twin
+
+    def _place(self, module: nn.Module) -> None:
+        """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""
+        module.embeddings.register_forward_hook(_as_autocast)  # type: ignore[union-attr]
+        self.module = module.to(best_device()).eval()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over hyper-parameters, configuration, weights and tokenizer."""
+        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self.module))
+
+    def write(self, folder: Path) -> None:
+        """A Hugging Face folder: configuration, weights, tokenizer files."""
+        with _silent():
+            self.module.save_pretrained(folder)
+        self.tokenizer.save(folder)
+
+    @classmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """Open our own folder or a Hugging Face one; `1_Pooling` and `sentence_bert_config.json` are heeded."""
+        given = folder.manifest.get("model", {}).get("hyper_parameters") or _found_settings(folder)
+        model = cls(**given)
+        model.tokenizer = Pretrained.load(folder.path)
+        model._place(_opened(folder))
+        if len(model.tokenizer) > model.embedding.num_embeddings:
+            raise ModelFolderError(
+                f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
+                f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
+            )
+        model.lineage = folder.lineage()
+        return model
+
+
+def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor:
+    """Under autocast the embeddings' output goes on in bfloat16: else every layer would add into fp32 and cast anew.
+
+    A sixth of a training step on a processor; norms still accumulate in fp32.
+    """
+    kind = states.device.type
+    return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
+
+
+def _found_settings(folder: storage.Folder) -> dict[str, Any]:
+    """What a sentence encoder's side files say about pooling and length, else the family's defaults."""
+    found: dict[str, Any] = {}
+    if folder.has("1_Pooling/config.json"):
+        found["pooling"] = "cls" if folder.json("1_Pooling/config.json").get("pooling_mode_cls_token") else "mean"
+    positions = int(folder.json("config.json").get("max_position_embeddings", 512))
+    if folder.has("sentence_bert_config.json"):
+        found["max_length"] = int(folder.json("sentence_bert_config.json").get("max_seq_length") or 256)
+    found["max_length"] = min(found.get("max_length", MaskedTransformer.max_length), positions)
+    return found
+
+
+def _body(config: Any) -> nn.Module:
+    """The bare architecture with drawn weights; without the pooler, which nothing here uses."""
+    from transformers import AutoModel
+
+    without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
+    made: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **without)  # type: ignore[no-untyped-call]
+    return made.float()
+
+
+def _takes_pooling_flag(config: Any) -> bool:
+    from transformers import AutoModel
+
+    mapping: Any = AutoModel._model_mapping
+    return "add_pooling_layer" in inspect.signature(mapping[type(config)].__init__).parameters
+
+
+def _opened(folder: storage.Folder) -> nn.Module:
+    """The body with the folder's weights, every mismatch one clear line."""
+    from transformers import AutoConfig, AutoModel
+
+    folder.weights()
+    if "auto_map" in folder.json("config.json"):
+        raise ModelFolderError(f"{folder.path}: config.json asks to run code of its own, which is never done")
+    try:
+        config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+        without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
+        with _silent():
+            module, report = AutoModel.from_pretrained(
+                folder.path,
+                config=config,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **without,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelFolderError(f"{folder.path}: {_first_line(error)}") from None
+    wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
+    missing = sorted(str(key) for key in report.get("missing_keys", ()) if "pooler" not in str(key))
+    if wrong or missing:
+        what = f"tensor {wrong[0]} has another shape" if wrong else f"tensor {missing[0]} is missing"
+        raise ModelFolderError(f"{folder.path}: {what} than config.json says: the folder is damaged")
+    opened: nn.Module = module
+    return opened
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Hush `transformers`' bars and reports: what matters in them becomes one line of ours."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,387 @@
+"""Recurrent language models: they read a text once from left to right, carrying a state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm import storage
+from transferlm.catalog import find
+from transferlm.errors import DataError, SettingError
+from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models.base import (
+    Causal,
+    Encoder,
+    Encoding,
+    GradientTrained,
+    Model,
+    TokenScores,
+    Trainable,
+    Vocabulary,
+    checked,
+    digest,
+)
+from transferlm.neural.batching import Batch, by_length, collate
+from transferlm.neural.loop import Settings, fit
+from transferlm.neural.precision import best_device
+from transferlm.neural.weights import load_weights, save_weights
+from transferlm.seeding import derive
+from transferlm.text.tokenizers.base import Tokenizer, Tokens
+
+__all__ = ["Recurrent"]
+
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_CHUNK = 512
+State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(eq=False)
+class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
+    """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
+
+    Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
+    followed by an end token, which also opens the next one. As an encoder a text's vector is its last state beside the
+    maximum and the mean of all its states (concat pooling, Howard & Ruder 2018, section 3.3).
+    """
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    """Kind of recurrent cell."""
+    layers: int = 1
+    """Stacked recurrent layers."""
+    width: int = 512
+    """Width of a layer's state."""
+    embedding_width: int = 256
+    """Width of a token's vector; where it differs from `width`, states are projected onto it before the output."""
+    dropout: float = 0.2
+    """Share of units dropped after the embedding, between layers and before the output, while training."""
+    tied: bool = True
+    """Whether input and output share one table (Press & Wolf 2017): half the parameters, lower perplexity."""
+    max_length: int = 512
+    """Tokens of a text that are read when it is encoded; scoring always reads the whole text."""
+    epochs: int = 5
+    """Passes over the corpus."""
+    batch_size: int = 32
+    """Lanes of the stream that are read side by side."""
+    sequence_length: int = 64
+    """Tokens between two truncations of back-propagation."""
+    learning_rate: float = 4e-3
+    """Peak step size of AdamW; it rises for 5% of the steps and falls by a half cosine."""
+    weight_decay: float = 0.01
+    """Shrinkage of weight matrices."""
+    clip: float = 0.5
+    """Largest gradient norm: recurrent gradients explode (Pascanu et al. 2013)."""
+
+    tokenizer: Tokenizer | None = field(default=None, repr=False)
+    module: _Network = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.cell not in _CELLS:
+            raise SettingError(f"cell {self.cell!r}: choose {', '.join(_CELLS)}")
+        for name in (
+            "layers",
+            "width",
+            "embedding_width",
+            "max_length",
+            "epochs",
+            "batch_size",
+            "sequence_length",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise SettingError(f"dropout {self.dropout}: give a share from 0 up to, not including, 1")
+        self._learnt = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights have seen text."""
+        return self._learnt
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer's tokens, the end of a text among them."""
+        tokenizer = self._reader()
+        return Vocabulary(tokenizer.describe(), len(tokenizer), tokenizer.closed, tokenizer.hash)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The input table."""
+        return self.module.embedding
+
+    @property
+    def pad_id(self) -> int:
+        """Short rows are filled with end tokens; nothing that stands after a text changes its states."""
+        return self._reader().end_id
+
+    def untrained(self, seed: int = 0) -> Self:
+        """The same hyper-parameters and tokenizer with weights drawn anew."""
+        known = self.tokenizer is not None and self.tokenizer.trained
+        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
+        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
+        if known:
+            twin._build(seed)
+        return twin
+
+    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
+        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
+
+        Args:
+            corpus: Texts, read twice where the tokenizer has to learn from them.
+            seed: Decides initial weights, order and dropout.
+
+        Raises:
+            DataError: The corpus is empty, or too short for one step.
+        """
+        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
+        if not self.tokenizer.trained:
+            self.tokenizer.fit(corpus)
+        if not hasattr(self, "module"):
+            self._build(seed)
+        lanes = self._lanes(corpus)
+        settings = Settings(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=0.05,
+            schedule="cosine",
+            clip=self.clip,
+        )
+        torch.manual_seed(derive(seed, "dropout"))
+        reader = _StreamReader(self, lanes)
+        fit(self.module, reader.batches, reader.loss, settings, description="pretraining")
+        self._learnt = True
+        return self
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens after an opening end token, cut at `max_length`."""
+        start = np.array([self._reader().end_id], dtype=np.int32)
+        nowhere = np.zeros((1, 2), dtype=np.int32)
+        return [
+            Tokens(np.concatenate([start, t.ids]), np.concatenate([nowhere, t.offsets]), t.cut)
+            for t in self._reader().encode(texts, max_length=self.max_length)
+        ]
+
+    @property
+    def encoding_width(self) -> int:
+        """Length of a text's vector: last, maximum and mean state side by side."""
+        return 3 * self.width
+
+    def text_states(self, batch: Batch) -> torch.Tensor:
+        """Last, maximum and mean state of each text: shape (texts, 3 width)."""
+        states, _ = self.module.states(batch.ids)
+        last = states[torch.arange(len(states), device=states.device), batch.lengths() - 1]
+        if batch.mask is None:
+            return torch.cat([last, states.amax(dim=1), states.mean(dim=1)], dim=1)
+        mask = batch.mask.unsqueeze(-1)
+        highest = states.masked_fill(~mask, -torch.inf).amax(dim=1)
+        mean = states.masked_fill(~mask, 0).sum(dim=1) / mask.sum(dim=1)
+        return torch.cat([last, highest, mean], dim=1)
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """Concat-pooled states: float32 of shape (texts, 3 width)."""
+        return encode_in_batches(self, texts, self.encoding_width)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The embedding, then each recurrent layer."""
+        groups = [list(self.embedding.parameters())]
+        for layer in range(self.layers):
+            named = self.module.layers.named_parameters()
+            groups.append([p for name, p in named if name.endswith(f"_l{layer}")])
+        return groups
+
+    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
+        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1."""
+        tokens = self._reader().encode(texts)
+        end = self._reader().end_id
+        targets = [np.concatenate([t.ids, [end]]).astype(np.int64) for t in tokens]
+        self.module.eval()
+        with torch.inference_mode():
+            logs = self._scored_as_stream(targets) if context == "stream" else self._scored_alone(targets)
+        ends = [np.full((1, 2), len(text), dtype=np.int32) for text in texts]
+        return [
+            TokenScores(log, np.concatenate([t.offsets, after]))
+            for log, t, after in zip(logs, tokens, ends, strict=True)
+        ]
+
+    def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
+        end = self._reader().end_id
+        rows = []
+        self.module.eval()
+        with torch.inference_mode():
+            for t in self._reader().encode(contexts):
+                ids = torch.from_numpy(np.concatenate([[end], t.ids]).astype(np.int64)[None]).to(self._device)
+                states, _ = self.module.states(ids)
+                logits = self.module.logits(states[:, -1])
+                rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
+        return np.stack(rows) if rows else np.empty((0, len(self._reader())))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over hyper-parameters, tokenizer and weights."""
+        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        if self.tokenizer is None or not hasattr(self, "module"):
+            return digest("recurrent", settings)
+        return digest("recurrent", settings, self.tokenizer.hash, weights_digest(self.module))
+
+    def write(self, folder: Path) -> None:
+        """Weights as safe tensors (a tied table once), and the tokenizer."""
+        save_weights(self.module, folder / storage.WEIGHTS, skip=self._tied_names())
+        self._reader().save(folder)
+
+    @classmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """The model written there."""
+        model = cls(**checked(folder.manifest["model"]["hyper_parameters"], cls, folder))
+        model.tokenizer = Tokenizer.load(folder.path)
+        model._build(0)
+        load_weights(model.module, folder.weights(), skip=model._tied_names())
+        model._learnt = folder.manifest["model"].get("trained", True)
+        model.lineage = folder.lineage()
+        return model
+
+    def _tied_names(self) -> frozenset[str]:
+        return frozenset({"output.weight"}) if self.tied else frozenset()
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    def _reader(self) -> Tokenizer:
+        if self.tokenizer is None or not self.tokenizer.trained:
+            raise DataError("this recurrent model has seen no text yet: pretrain it first")
+        return self.tokenizer
+
+    def _build(self, seed: int) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(seed, "weights"))
+            self.module = _Network(self, len(self._reader())).to(best_device()).eval()
+
+    def _lanes(self, corpus: Iterable[str]) -> np.ndarray:
+        stream = token_stream(corpus, self._reader())
+        length = (len(stream) - 1) // self.batch_size
+        if length < 1:
+            raise DataError(
+                f"the corpus has {len(stream):,} tokens, fewer than batch_size {self.batch_size}:"
+                " lower it or give more text"
+            )
+        return stream
+
+    def _scored_alone(self, targets: list[np.ndarray]) -> list[np.ndarray]:
+        logs: list[np.ndarray] = [np.empty(0)] * len(targets)
+        lengths = np.array([len(t) for t in targets], dtype=np.int64)
+        end = self._reader().end_id
+        for rows in by_length(lengths, tokens=4096):
+            wanted = collate(targets, rows, end, self._device)
+            ids = torch.cat([torch.full_like(wanted.ids[:, :1], end), wanted.ids[:, :-1]], dim=1)
+            found = self._scored(ids, wanted.ids, None)[0]
+            for place, row in enumerate(rows):
+                logs[row] = found[place, : lengths[row]]
+        return logs
+
+    def _scored_as_stream(self, targets: list[np.ndarray]) -> list[np.ndarray]:
+        stream = np.concatenate([[self._reader().end_id], *targets]).astype(np.int64)
+        wanted = torch.from_numpy(stream).to(self._device)[None]
+        state: State | None = None
+        parts = []
+        for start in range(0, len(stream) - 1, _CHUNK):
+            stop = min(start + _CHUNK, len(stream) - 1)
+            found, state = self._scored(wanted[:, start:stop], wanted[:, start + 1 : stop + 1], state)
+            parts.append(found[0])
+        bounds = np.cumsum([len(t) for t in targets])[:-1]
+        return np.split(np.concatenate(parts), bounds) if parts else []
+
+    def _scored(self, ids: torch.Tensor, wanted: torch.Tensor, state: State | None) -> tuple[np.ndarray, State]:
+        """Log-probabilities of `wanted` (texts, tokens), chunk by chunk so that long texts fit in memory."""
+        parts = []
+        for start in range(0, ids.shape[1], _CHUNK):
+            states, state = self.module.states(ids[:, start : start + _CHUNK], state)
+            logits = self.module.logits(states)
+            chosen = wanted[:, start : start + _CHUNK, None]
+            log = logits.gather(-1, chosen)[..., 0].double() - torch.logsumexp(logits.double(), dim=-1)
+            parts.append(log.cpu().numpy())
+        assert state is not None
+        return np.concatenate(parts, axis=1), state
+
+
+class _StreamReader:
+    """Cuts a token stream into lanes read side by side, and carries the state from step to step."""
+
+    def __init__(self, model: Recurrent, stream: np.ndarray) -> None:
+        self.model, self.network = model, model.module
+        self.length = (len(stream) - 1) // model.batch_size
+        lanes = model.batch_size
+        device = next(model.module.parameters()).device
+        self.inputs = torch.from_numpy(stream[: lanes * self.length].reshape(lanes, -1).astype(np.int64)).to(device)
+        self.targets = torch.from_numpy(stream[1 : lanes * self.length + 1].reshape(lanes, -1).astype(np.int64)).to(
+            device
+        )
+        self.state: State | None = None
+
+    def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002 - the stream has one order
+        """Where each step starts in the lanes."""
+        return range(0, self.length, self.model.sequence_length)
+
+    def loss(self, start: int) -> torch.Tensor:
+        """Mean nats a token of one step; the state comes from the step before, without its gradients."""
+        if start == 0:
+            self.state = None
+        stop = min(start + self.model.sequence_length, self.length)
+        states, state = self.network.states(self.inputs[:, start:stop], self.state)
+        self.state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
+        logits = self.network.logits(states)
+        return functional.cross_entropy(logits.flatten(0, 1).float(), self.targets[:, start:stop].flatten())
+
+
+def token_stream(corpus: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
+    """The corpus as one array of token ids: an end token first and after every text; int32 of shape (tokens,)."""
+    end = np.array([tokenizer.end_id], dtype=np.int32)
+    parts, waiting = [end], []
+    for text in corpus:
+        waiting.append(text)
+        if len(waiting) == 1024:
+            parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
+            waiting.clear()
+    parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
+    if len(parts) == 1:
+        raise DataError("the corpus is empty: there is nothing to learn from")
+    return np.concatenate(parts)
+
+
+class _Network(nn.Module):
+    """Embedding, recurrent layers, and the output over the vocabulary."""
+
+    def __init__(self, model: Recurrent, tokens: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, model.embedding_width)
+        between = model.dropout if model.layers > 1 else 0.0
+        self.layers = _CELLS[model.cell](
+            model.embedding_width, model.width, model.layers, batch_first=True, dropout=between
+        )
+        self.dropout = nn.Dropout(model.dropout)
+        same = model.width == model.embedding_width
+        self.projection = nn.Identity() if same else nn.Linear(model.width, model.embedding_width)
+        self.output = nn.Linear(model.embedding_width, tokens)
+        bound = model.embedding_width**-0.5
+        nn.init.uniform_(self.embedding.weight, -bound, bound)
+        nn.init.zeros_(self.output.bias)
+        if model.tied:
+            self.output.weight = self.embedding.weight
+
+    def states(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
+        """Top-layer states (texts, tokens, width) and the state to go on from."""
+        found: tuple[torch.Tensor, State] = self.layers(self.dropout(self.embedding(ids)), state)
+        return found
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Scores of the next token, shape (..., vocabulary)."""
+        scores: torch.Tensor = self.output(self.dropout(self.projection(states)))
+        return scores

@@ -1,0 +1,96 @@
+"""Batches of like length, padded to their own longest row, so that little work goes into padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+__all__ = ["Batch", "by_length", "collate", "shuffled_by_length"]
+
+POOL = 50
+"""Batches that are sorted together: long enough that rows of a batch differ by about a token, short enough that
+batches stay random from epoch to epoch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids of several texts.
+
+    Attributes:
+        ids: int64 of shape (texts, tokens).
+        mask: Boolean of the same shape, True where a token stands; None when no row is padded, which lets attention
+            take its fastest path.
+        rows: int64 of shape (texts,): row numbers in the data that was batched.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor | None
+    rows: np.ndarray
+
+    def lengths(self) -> torch.Tensor:
+        """Tokens of each text: int64 of shape (texts,)."""
+        if self.mask is None:
+            return torch.full((self.ids.shape[0],), self.ids.shape[1], device=self.ids.device)
+        return self.mask.sum(dim=1)
+
+
+def shuffled_by_length(lengths: np.ndarray, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Row numbers of one epoch's batches: a new random order each time, rows of a batch of like length.
+
+    Args:
+        lengths: Tokens of each row, shape (rows,).
+        batch_size: Rows a batch; the last one may be smaller.
+        generator: The source of the order; its state decides it wholly.
+    """
+    order = generator.permutation(len(lengths))
+    pool = POOL * batch_size
+    batches = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+    generator.shuffle(batches)
+    return batches
+
+
+def by_length(lengths: np.ndarray, tokens: int = 8192, rows: int = 256) -> list[np.ndarray]:
+    """Row numbers in batches for prediction: longest first (so that memory peaks at once), bounded by padded tokens.
+
+    Args:
+        lengths: Tokens of each row, shape (rows,).
+        tokens: Largest number of padded tokens in a batch; a longer row stands alone.
+        rows: Largest number of rows in a batch.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, min(rows, tokens // max(1, int(lengths[order[start]]))))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def collate(ids: Sequence[np.ndarray], rows: np.ndarray, pad_id: int, device: torch.device) -> Batch:
+    """Lay the rows' token ids out as one padded batch on `device`.
+
+    Args:
+        ids: Token ids of every row of the data.
+        rows: The rows that form this batch.
+        pad_id: What short rows are filled with.
+        device: Where the tensors go.
+    """
+    longest = max(len(ids[row]) for row in rows)
+    padded = np.full((len(rows), longest), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), longest), dtype=bool)
+    for place, row in enumerate(rows):
+        padded[place, : len(ids[row])] = ids[row]
+        mask[place, : len(ids[row])] = True
+    whole = bool(mask.all())
+    return Batch(
+        torch.from_numpy(padded).to(device),
+        None if whole else torch.from_numpy(mask).to(device),
+        np.asarray(rows),
+    )

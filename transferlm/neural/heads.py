@@ -1,0 +1,55 @@
+"""Heads and losses that follow from a task's output: a linear layer, and how its scores are judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.errors import UnsupportedError
+from transferlm.outputs import Output
+
+__all__ = ["LinearHead", "loss_of"]
+
+
+class LinearHead(nn.Module):
+    """Scores as a linear function of a text's (or token's) state, with dropout while training.
+
+    Shapes: (..., width) -> (..., size).
+    """
+
+    def __init__(self, width: int, output: Output, dropout: float = 0.1, seed: int = 0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, output.size)
+        # BERT's initialisation (Devlin et al. 2019): small, so that the first scores say nothing.
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            self.linear.weight.normal_(0.0, 0.02, generator=generator)
+            self.linear.bias.zero_()
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Scores of the states, in fp32 whatever the precision around: losses need the digits."""
+        with torch.autocast(states.device.type, enabled=False):
+            scores: torch.Tensor = self.linear(self.dropout(states.float()))
+        return scores
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The weights (width, size) and bias (size,) as float32 arrays."""
+        weight = self.linear.weight.detach().float().cpu().numpy().T.copy()
+        return weight, self.linear.bias.detach().float().cpu().numpy().copy()
+
+
+def loss_of(output: Output, scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """The mean loss of a batch in nats (or squared units).
+
+    Args:
+        output: How the scores are read.
+        scores: Shape (texts, size).
+        targets: Class indices, int64 of shape (texts,), for `softmax`.
+        weights: One weight a class, or None; the mean is then over the weights, as in `torch.nn.CrossEntropyLoss`.
+    """
+    if output.link == "softmax":
+        return functional.cross_entropy(scores, targets, weight=weights)
+    raise UnsupportedError(f"no loss is written for {output.link!r} scores yet: use a task with softmax scores")

@@ -1,0 +1,62 @@
+"""How a model and labelled examples become a task model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from transferlm import catalog
+from transferlm.models.base import Model, require
+from transferlm.storage import Lineage
+from transferlm.task_model import TaskModel
+from transferlm.tasks.base import Examples
+
+__all__ = ["Strategy"]
+
+
+class Strategy(ABC):
+    """A way to transfer: a dataclass of hyper-parameters that says which capabilities it needs."""
+
+    requires: ClassVar[tuple[type, ...]] = ()
+    """Capabilities a model must have."""
+    frozen: ClassVar[bool] = False
+    """Whether the model's encodings stay as they were, so that trials may share them."""
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Field name -> value."""
+        known = catalog.entry("strategies", catalog.name_of(self)).hyper_parameters
+        return {field.name: getattr(self, field.name) for field in known}
+
+    def transfer(self, model: Model, examples: Examples, seed: int = 0) -> TaskModel:
+        """A task model from `model` and labelled examples; `model` itself is left as it was.
+
+        Args:
+            model: The source.
+            examples: Labelled texts of one task.
+            seed: Decides every random choice.
+
+        Raises:
+            UnsupportedError: `model` lacks a capability; the message names families that have it.
+            DataError: The examples can't be learnt from.
+        """
+        name = catalog.name_of(self)
+        require(model, self.requires, name)
+        made = self.learn(model, examples, seed)
+        made.lineage = self._lineage(model, examples, seed, made.lineage)
+        return made
+
+    @abstractmethod
+    def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
+        """The method itself, for a model that has what it requires."""
+
+    def _lineage(self, model: Model, examples: Examples, seed: int, learnt: Lineage) -> Lineage:
+        method = {"name": catalog.name_of(self), "hyper_parameters": self.hyper_parameters()}
+        source = model.lineage if model.lineage.step else Lineage("untrained", method={"name": model.family})
+        return source.child(
+            "transfer",
+            method=method,
+            data=[examples.described()],
+            seed=seed,
+            scores=learnt.scores,
+            notes=[*examples.notes, *learnt.notes],
+        )

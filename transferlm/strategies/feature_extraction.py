@@ -1,0 +1,113 @@
+"""Keep the model as it is and learn a linear classifier on its encodings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from transferlm.errors import DataError, SettingError
+from transferlm.models.base import Encoder, GradientTrained, Model, Trainable
+from transferlm.seeding import derive
+from transferlm.storage import Lineage
+from transferlm.strategies.base import Strategy
+from transferlm.task_model import TaskModel
+from transferlm.tasks.base import Examples
+
+__all__ = ["FeatureExtraction"]
+
+STRENGTHS = tuple(float(c) for c in np.logspace(-2, 4, 13))
+
+
+@dataclass(frozen=True)
+class FeatureExtraction(Strategy):
+    """A frozen body with multinomial logistic regression on top, its strength chosen by cross-validation.
+
+    Convex, so the result depends on the data and on nothing else. Encodings are scaled by one number, so that the
+    same strengths suit every encoder.
+    """
+
+    regularisation: float | None = None
+    """Inverse strength C of the L2 penalty; none chooses it by cross-validated log loss."""
+    folds: int = 5
+    """Folds of that cross-validation, fewer where a class has fewer rows."""
+    steps: int = 1000
+    """Most iterations of the solver."""
+
+    requires: ClassVar[tuple[type, ...]] = (Encoder,)
+    frozen: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.regularisation is not None and not self.regularisation > 0:
+            raise SettingError(f"regularisation {self.regularisation}: give a number above 0")
+        if self.folds < 2:
+            raise SettingError(f"folds {self.folds}: give 2 or more")
+
+    def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
+        """Encode, scale, fit, and fold the scale into the weights.
+
+        A trainable model without data (tfidf) learns from the examples' texts first.
+
+        Raises:
+            DataError: A label of the task has no example.
+        """
+        assert isinstance(model, Encoder)
+        counts = np.bincount(examples.targets, minlength=len(examples.labels))
+        if counts.min() == 0:
+            empty = examples.labels[int(counts.argmin())]
+            raise DataError(f"{examples.name}: label {empty!r} has no example to learn from")
+        if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
+            model = model.untrained(seed).fit(examples.texts, seed)
+        encoding = model.encode(examples.texts)
+        features = encoding.features
+        scale = 1 / _typical_length(features)
+        classifier = self._fitted(features * scale, examples, int(counts.min()), seed)
+        weights, bias = _softmax_form(classifier.coef_, classifier.intercept_)
+        lineage = Lineage(scores={"train_share_read": float(encoding.read.mean())})
+        return TaskModel(
+            model,
+            examples.task,
+            examples.labels,
+            (weights * scale).astype(np.float32),
+            bias.astype(np.float32),
+            lineage,
+        )
+
+    def _fitted(self, features: Any, examples: Examples, fewest: int, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+        from sklearn.model_selection import StratifiedKFold
+
+        weighted = examples.task.weights(examples.targets, examples.labels)
+        weights = None if weighted is None else dict(enumerate(weighted))
+        if self.regularisation is not None or fewest < 2:
+            strength = self.regularisation if self.regularisation is not None else 1.0
+            single = LogisticRegression(C=strength, max_iter=self.steps, class_weight=weights)
+            return single.fit(features, examples.targets)
+        folds = StratifiedKFold(min(self.folds, fewest), shuffle=True, random_state=derive(seed, "folds"))
+        searched = LogisticRegressionCV(
+            Cs=STRENGTHS,
+            cv=folds,
+            scoring="neg_log_loss",
+            max_iter=self.steps,
+            class_weight=weights,
+            l1_ratios=(0,),
+            use_legacy_attributes=False,
+        )
+        return searched.fit(features, examples.targets)
+
+
+def _typical_length(features: Any) -> float:
+    """Root mean square length of the rows; 1 if all are zero."""
+    squares = features.multiply(features).sum(axis=1) if hasattr(features, "multiply") else (features**2).sum(axis=1)
+    return float(np.sqrt(np.mean(np.asarray(squares)))) or 1.0
+
+
+def _softmax_form(coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (width, labels) and bias (labels,) whose softmax is the classifier's, two classes included."""
+    if len(coefficients) == 1:
+        coefficients, intercept = (
+            np.vstack([-coefficients, coefficients]) / 2,
+            np.concatenate([-intercept, intercept]) / 2,
+        )
+    return coefficients.T, intercept

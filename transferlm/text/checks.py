@@ -1,0 +1,260 @@
+"""What is wrong with labelled examples before anything is trained on them: facts and sentences, nothing
+printed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from transferlm.errors import DataError
+from transferlm.progress import track
+from transferlm.text.duplicates import exact_duplicates, leaks, near_duplicates
+
+if TYPE_CHECKING:
+    from transferlm.text.tokenizers.base import Tokenizer
+
+__all__ = ["CheckReport", "Labelled", "Lengths", "Part", "TokenLengths", "check"]
+
+_IMBALANCE = 10
+"""Times that the largest class may outnumber the smallest before it is a problem worth a sentence."""
+
+
+class Labelled(NamedTuple):
+    """Texts with their labels; a plain `(texts, labels)` pair does as well.
+
+    Attributes:
+        texts: The texts.
+        labels: The label of each, or None where there are none.
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long texts are, in characters or tokens: median, 90th and 99th percentile, and the longest."""
+
+    median: float
+    p90: float
+    p99: float
+    longest: int
+
+
+@dataclass(frozen=True)
+class TokenLengths:
+    """How long texts are in tokens, and what a maximum length would cut.
+
+    Attributes:
+        tokenizer: The tokenizer's description.
+        lengths: Tokens a text, special ones included.
+        max_length: The maximum asked about, or None.
+        texts_cut: Share of texts that are longer.
+        text_cut: Share of all characters that would not be read.
+    """
+
+    tokenizer: str
+    lengths: Lengths
+    max_length: int | None
+    texts_cut: float
+    text_cut: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was found in one part.
+
+    Attributes:
+        rows: How many texts.
+        labels: Label -> rows, most frequent first; empty without labels.
+        empty: Indices of texts without a visible character.
+        exact_duplicates: Groups of indices of equal texts.
+        near_duplicates: Groups of indices of nearly equal texts, exact ones included.
+        conflicts: Groups of indices of equal texts whose labels differ.
+        unknown_characters: Share of characters that are U+FFFD, for private use, or control characters.
+        characters: Lengths in characters.
+        tokens: Lengths in tokens, where a tokenizer was given.
+    """
+
+    rows: int
+    labels: dict[str, int]
+    empty: list[int]
+    exact_duplicates: list[list[int]]
+    near_duplicates: list[list[int]]
+    conflicts: list[list[int]]
+    unknown_characters: float
+    characters: Lengths
+    tokens: TokenLengths | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Everything found, for the training part and the test part if there is one.
+
+    Attributes:
+        train: The training part.
+        test: The test part, or None.
+        leaks: (training index, test index) of texts that stand in both parts, exactly or nearly.
+        unknown_labels: Test labels that no training row has.
+        missing_labels: Training labels that no test row has.
+    """
+
+    train: Part
+    test: Part | None
+    leaks: list[tuple[int, int]]
+    unknown_labels: list[str]
+    missing_labels: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain data, its sentences under `problems`."""
+        return {**asdict(self), "leaks": [list(pair) for pair in self.leaks], "problems": self.problems()}
+
+    def problems(self) -> list[str]:
+        """One sentence for each thing that would spoil training or a measurement; empty when all is well."""
+        sentences = _part_problems("training", self.train)
+        if self.test is not None:
+            sentences += _part_problems("test", self.test)
+            leaking = len({row for _, row in self.leaks})
+            if leaking:
+                count = f"{leaking:,} of {self.test.rows:,} test texts ({leaking / self.test.rows:.1%})"
+                sentences.append(f"{count} stand in the training part too: a score on them measures memory.")
+        if self.unknown_labels:
+            sentences.append(f"The test part has labels that training never saw: {_listed(self.unknown_labels)}.")
+        if self.missing_labels:
+            sentences.append(f"No test text has the label {_listed(self.missing_labels)}: its score is unknown.")
+        return sentences
+
+
+def check(
+    train: Labelled | tuple[Sequence[str], Sequence[str] | None],
+    test: Labelled | tuple[Sequence[str], Sequence[str] | None] | None = None,
+    *,
+    tokenizer: Tokenizer | None = None,
+    max_length: int | None = None,
+    threshold: float = 0.9,
+) -> CheckReport:
+    """Check labelled examples: balance, duplicates, conflicts, leaks, unreadable characters, lengths.
+
+    Args:
+        train: Training texts and labels (None for texts alone).
+        test: Test texts and labels, to find what leaks from one part to the other.
+        tokenizer: Also measure lengths in its tokens.
+        max_length: Tokens that a model reads of a text: what it would cut is measured.
+        threshold: Jaccard similarity from which two texts are near-duplicates.
+
+    Raises:
+        DataError: A part has no texts, or not one label a text.
+    """
+    first = Labelled(*train)
+    second = Labelled(*test) if test is not None else None
+    found = _check_part(first, tokenizer, max_length, threshold)
+    if second is None:
+        return CheckReport(found, None, [], [], [])
+    other = _check_part(second, tokenizer, max_length, threshold)
+    unknown = sorted(set(other.labels) - set(found.labels)) if found.labels else []
+    missing = sorted(set(found.labels) - set(other.labels)) if other.labels else []
+    return CheckReport(found, other, leaks(first.texts, second.texts, threshold), unknown, missing)
+
+
+def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | None, threshold: float) -> Part:
+    texts, labels = part
+    if not len(texts):
+        raise DataError("there are no texts to check")
+    if labels is not None and len(labels) != len(texts):
+        raise DataError(f"{len(texts):,} texts and {len(labels):,} labels: there must be one label a text")
+    exact = exact_duplicates(texts)
+    conflicts = [group for group in exact if labels is not None and len({labels[i] for i in group}) > 1]
+    return Part(
+        rows=len(texts),
+        labels=dict(Counter(str(label) for label in labels or ()).most_common()),
+        empty=[index for index, text in enumerate(texts) if not text.strip()],
+        exact_duplicates=exact,
+        near_duplicates=near_duplicates(texts, threshold),
+        conflicts=conflicts,
+        unknown_characters=_unknown_share(texts),
+        characters=_lengths([len(text) for text in texts]),
+        tokens=_token_lengths(texts, tokenizer, max_length) if tokenizer is not None else None,
+    )
+
+
+def _unknown_share(texts: Sequence[str]) -> float:
+    counts: Counter[str] = Counter()
+    for text in track(texts, "counting characters", unit="texts"):
+        counts.update(text)
+    unknown = sum(count for character, count in counts.items() if _is_unknown(character))
+    return unknown / max(1, counts.total())
+
+
+def _is_unknown(character: str) -> bool:
+    if character in "\t\n\r":
+        return False
+    return character == "\ufffd" or unicodedata.category(character) in ("Cc", "Co", "Cs")
+
+
+def _lengths(lengths: Sequence[int]) -> Lengths:
+    median, p90, p99 = (float(value) for value in np.percentile(lengths, [50, 90, 99]))
+    return Lengths(median, p90, p99, max(lengths))
+
+
+def _token_lengths(texts: Sequence[str], tokenizer: Tokenizer, max_length: int | None) -> TokenLengths:
+    lengths: list[int] = []
+    cut_texts = cut_characters = 0
+    step = 256
+    for start in track(range(0, len(texts), step), "counting tokens", unit="batches"):
+        batch = texts[start : start + step]
+        counts = [len(tokens) for tokens in tokenizer.encode(batch)]
+        lengths += counts
+        if max_length is None:
+            continue
+        long = [text for text, count in zip(batch, counts, strict=True) if count > max_length]
+        cut_texts += len(long)
+        for text, tokens in zip(long, tokenizer.encode(long, max_length), strict=True):
+            cut_characters += len(text) - int(tokens.offsets.max(initial=0))
+    total = sum(len(text) for text in texts)
+    shares = cut_texts / len(texts), cut_characters / max(1, total)
+    return TokenLengths(tokenizer.describe(), _lengths(lengths), max_length, *shares)
+
+
+def _part_problems(name: str, part: Part) -> list[str]:
+    sentences = []
+    if len(part.labels) == 1:
+        sentences.append(f"The {name} part has one label only, {_listed(list(part.labels))}.")
+    elif part.labels:
+        ranked = list(part.labels.items())
+        (largest, most), (smallest, least) = ranked[0], ranked[-1]
+        if most > _IMBALANCE * least:
+            balance = f"{most:,} rows with {largest!r} and {least:,} with {smallest!r}"
+            sentences.append(f"The {name} part is unbalanced: {balance}; look at macro-F1, and consider class weights.")
+    if part.empty:
+        sentences.append(
+            f"{_counted(len(part.empty), 'text')} empty in the {name} part, first row {part.empty[0] + 1:,}."
+        )
+    exact = sum(len(group) - 1 for group in part.exact_duplicates)
+    near = sum(len(group) - 1 for group in part.near_duplicates) - exact
+    if exact or near:
+        sentences.append(f"{exact:,} exact and {near:,} near duplicates are in the {name} part.")
+    if part.conflicts:
+        rows = ", ".join(str(i + 1) for i in part.conflicts[0])
+        count = _counted(len(part.conflicts), "text")
+        sentences.append(f"{count} in the {name} part under different labels, first in rows {rows}.")
+    if part.unknown_characters:
+        share = f"{100 * part.unknown_characters:.2g}% of the {name} part's characters"
+        sentences.append(f"{share} can't be read (U+FFFD, private use or control): look at the encoding.")
+    if part.tokens is not None and part.tokens.texts_cut:
+        cut = f"{part.tokens.texts_cut:.1%} of the {name} texts ({part.tokens.text_cut:.1%} of their text)"
+        sentences.append(f"A maximum length of {part.tokens.max_length} tokens cuts {cut}.")
+    return sentences
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun} is" if count == 1 else f"{count:,} {noun}s are"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

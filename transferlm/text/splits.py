@@ -1,0 +1,207 @@
+"""Parts for training and testing, and draws of few labels: stratified, seeded, and made after duplicates are
+removed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transferlm.errors import DataError, SettingError
+from transferlm.seeding import derive
+from transferlm.text.duplicates import exact_duplicates, keep_first, near_duplicates
+
+__all__ = ["Draw", "Split", "draw", "split", "stratified_split"]
+
+Labels = Sequence[Hashable] | np.ndarray
+
+
+class Draw(NamedTuple):
+    """A few labelled examples.
+
+    Attributes:
+        rows: Their indices, int64, ascending.
+        caps: Label -> its rows, for each label that has fewer than were asked; empty when none has.
+    """
+
+    rows: np.ndarray
+    caps: dict[Any, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split made after duplicates were removed.
+
+    Attributes:
+        parts: Index arrays into the texts given, one a part, int64, ascending.
+        exact: Rows removed because an equal text stands before them.
+        near: Rows removed because a nearly equal text stands before them.
+        conflicting: Groups of duplicates whose labels differ; the first row's label was kept.
+    """
+
+    parts: list[np.ndarray]
+    exact: int
+    near: int
+    conflicting: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was removed, one sentence each; empty when nothing was."""
+        notes = []
+        if self.exact or self.near:
+            notes.append(f"{self.exact:,} exact and {self.near:,} near duplicates were removed before splitting.")
+        if self.conflicting:
+            notes.append(f"{self.conflicting:,} groups of duplicates carried different labels; the first one was kept.")
+        return tuple(notes)
+
+
+def stratified_split(labels: Labels, parts: Sequence[float] | Sequence[int], seed: int = 0) -> list[np.ndarray]:
+    """Split rows at random so that every part has the classes in the same proportion.
+
+    Args:
+        labels: The label of each row.
+        parts: Fractions that sum to 1 (`[0.8, 0.2]`), or numbers of rows (`[800, 200]`; rows beyond their sum
+            are in no part).
+        seed: The same seed gives the same parts.
+
+    Returns:
+        One int64 array of row indices a part, ascending. Every class is in every part, and its share of a
+        part is off by less than one row where its size allows.
+
+    Raises:
+        SettingError: Fractions that do not sum to 1, or sizes below 1.
+        DataError: A class has fewer rows than there are parts, a part is smaller than the number of classes,
+            or more rows are asked than there are.
+
+    >>> train, test = stratified_split("aaaabbbb", [0.75, 0.25])
+    >>> ["aaaabbbb"[i] for i in train], ["aaaabbbb"[i] for i in test]
+    (['a', 'a', 'a', 'b', 'b', 'b'], ['a', 'b'])
+    """
+    sizes = _sizes(parts, len(labels))
+    rows = _rows_by_class(labels)
+    short = min(rows, key=lambda name: len(rows[name]))
+    if len(rows[short]) < len(sizes):
+        count = f"{len(rows[short])} row{'s' if len(rows[short]) > 1 else ''}"
+        raise DataError(f"class {short!r} has {count}, too few for {len(sizes)} parts: add rows or leave it out")
+    if min(sizes) < len(rows):
+        raise DataError(f"a part of {min(sizes)} rows can't hold all {len(rows)} classes: make it larger")
+    shuffled = {name: _shuffled(rows[name], seed, "split", name) for name in rows}
+    taken: dict[Hashable, int] = dict.fromkeys(rows, 0)
+    left = {name: len(rows[name]) for name in rows}
+    unused = len(labels) - sum(sizes)
+    result = []
+    for position, size in enumerate(sizes):
+        reserve = len(sizes) - position - 1
+        counts = _allocate(size, left, reserve, last=not reserve and not unused)
+        chosen = [shuffled[name][taken[name] : taken[name] + counts[name]] for name in rows]
+        result.append(np.sort(np.concatenate(chosen)))
+        for name in rows:
+            taken[name] += counts[name]
+            left[name] -= counts[name]
+    return result
+
+
+def split(
+    texts: Sequence[str],
+    labels: Labels,
+    parts: Sequence[float] | Sequence[int] = (0.8, 0.2),
+    seed: int = 0,
+    threshold: float = 0.9,
+) -> Split:
+    """Remove exact and near duplicates, then split stratified by label, so that no part knows another's
+    texts.
+
+    Args:
+        texts: The texts.
+        labels: The label of each.
+        parts: As in `stratified_split`.
+        seed: The same seed gives the same parts.
+        threshold: Jaccard similarity from which two texts are near-duplicates (`near_duplicates`).
+
+    Raises:
+        SettingError, DataError: As in `stratified_split`.
+    """
+    if len(texts) != len(labels):
+        raise DataError(f"{len(texts):,} texts and {len(labels):,} labels: there must be one label a text")
+    groups = near_duplicates(texts, threshold)
+    exact = sum(len(group) - 1 for group in exact_duplicates(texts))
+    kept = keep_first(groups, len(texts))
+    chosen = stratified_split([labels[i] for i in kept], parts, seed)
+    conflicting = sum(len({labels[i] for i in group}) > 1 for group in groups)
+    return Split([kept[part] for part in chosen], exact, len(texts) - len(kept) - exact, conflicting)
+
+
+def draw(labels: Labels, per_class: int, seed: int = 0) -> Draw:
+    """Draw the same number of rows from every class.
+
+    Draws of one seed are nested: the 8 a class are among the 64 a class, so that a learning curve adds labels
+    and never swaps them.
+
+    Args:
+        labels: The label of each row.
+        per_class: Rows a class; a class with fewer gives all it has and is named in `caps`.
+        seed: Another seed draws other rows.
+
+    Raises:
+        SettingError: `per_class` is below 1.
+        DataError: There are no rows.
+    """
+    if per_class < 1:
+        raise SettingError(f"{per_class} labels a class: at least 1 is needed")
+    rows = _rows_by_class(labels)
+    chosen = [_shuffled(rows[name], seed, "draw", name)[:per_class] for name in rows]
+    caps = {name: len(rows[name]) for name in rows if len(rows[name]) < per_class}
+    return Draw(np.sort(np.concatenate(chosen)), caps)
+
+
+def _sizes(parts: Sequence[float] | Sequence[int], n: int) -> list[int]:
+    if not n:
+        raise DataError("there are no rows to split")
+    if len(parts) and all(isinstance(part, int | np.integer) for part in parts):
+        sizes = [int(part) for part in parts]
+        if min(sizes) < 1:
+            raise SettingError(f"a part of {min(sizes)} rows: give 1 or more")
+        if sum(sizes) > n:
+            raise DataError(f"{sum(sizes):,} rows asked and {n:,} there: ask for fewer")
+        return sizes
+    if not len(parts) or abs(sum(parts) - 1) > 1e-6 or min(parts) <= 0:
+        raise SettingError(f"fractions {list(parts)} must be above 0 and sum to 1, or all be whole numbers of rows")
+    borders = np.rint(np.cumsum([0.0, *parts]) * n).astype(int)
+    return [int(size) for size in np.diff(borders)]
+
+
+def _rows_by_class(labels: Labels) -> dict[Hashable, np.ndarray]:
+    """Label -> its rows, labels sorted by their text so that the order of rows does not matter."""
+    if not len(labels):
+        raise DataError("there are no labelled rows")
+    rows: dict[Hashable, list[int]] = {}
+    for index, label in enumerate(labels.tolist() if isinstance(labels, np.ndarray) else labels):
+        rows.setdefault(label, []).append(index)
+    return {label: np.array(rows[label], dtype=np.int64) for label in sorted(rows, key=str)}
+
+
+def _shuffled(rows: np.ndarray, seed: int, use: str, label: Hashable) -> np.ndarray:
+    return np.random.default_rng(derive(seed, use, str(label))).permutation(rows)
+
+
+def _allocate(size: int, left: dict[Hashable, int], reserve: int, *, last: bool) -> dict[Hashable, int]:
+    """How many rows of each class a part takes: largest remainders, at least 1, leaving `reserve` for later
+    parts.
+    """
+    if last:
+        return dict(left)
+    total = sum(left.values())
+    quotas = {name: size * count / total for name, count in left.items()}
+    most = {name: count - reserve for name, count in left.items()}
+    counts = Counter({name: min(max(1, int(quota)), most[name]) for name, quota in quotas.items()})
+    while (missing := size - sum(counts.values())) != 0:
+        step = 1 if missing > 0 else -1
+        movable = [name for name in left if (counts[name] < most[name] if step > 0 else counts[name] > 1)]
+        if not movable:
+            raise DataError(f"parts so unequal leave a part without some class: no way to make one of {size} rows")
+        counts[max(movable, key=lambda name: step * (quotas[name] - counts[name]))] += step
+    return dict(counts)

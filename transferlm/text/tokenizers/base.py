@@ -1,0 +1,317 @@
+"""What every tokenizer does: learn from texts, write them as ids with character offsets, and be saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from tokenizers import Encoding
+from tokenizers import Tokenizer as Library
+
+from transferlm import catalog
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.progress import Progress
+from transferlm.text.files import refuse_half_characters
+from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
+
+__all__ = ["PAD", "Tokenizer", "Tokens"]
+
+PAD = "<pad token>"
+"""Fills batches. The space keeps it out of reach: no word, character or byte-level piece of a text holds one
+with letters.
+"""
+
+_BATCH = 1000
+"""Texts encoded at once: enough to keep every core busy, few enough to bound memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """One text as tokens.
+
+    Attributes:
+        ids: int32 of shape (tokens,).
+        offsets: int32 of shape (tokens, 2): start and end of each token in characters of the text as given. A
+            token that is only a part of a character (byte-level) has the offsets of that character; `[CLS]`
+            and `[SEP]` have (0, 0).
+        cut: Whether tokens were left off at the end because of `max_length`.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    cut: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Tokenizer(ABC):
+    """Texts to ids and back, on one `tokenizers.Tokenizer`. Subclasses are dataclasses of
+    hyper-parameters.
+    """
+
+    closed: bool = True
+    """Whether some string can't be written, and so has no probability: its unknown parts all become one
+    token.
+    """
+
+    _roles: ClassVar[dict[str, str]] = {}
+    _library: Library | None = None
+
+    # ---------------------------------------------------------------- learning
+
+    def fit(self, texts: Iterable[str]) -> Self:
+        """Learn the vocabulary; the same texts give the same one in the same order.
+
+        Args:
+            texts: Any number of texts, read once as a stream (a `Corpus`, a list).
+
+        Returns:
+            This tokenizer, trained anew.
+
+        Raises:
+            DataError: No text, or one that holds half a surrogate pair.
+        """
+        if isinstance(texts, str):
+            raise TypeError("fit takes several texts: fit([text])")
+        with Progress("learning the vocabulary", unit="texts") as progress:
+
+            def counted() -> Iterable[str]:
+                for text in texts:
+                    refuse_half_characters(text)
+                    yield text
+                    progress.advance()
+
+            self._adopt(self._learn(counted()))
+        return self
+
+    @abstractmethod
+    def _learn(self, texts: Iterable[str]) -> Library:
+        """A trained tokenizer of the library."""
+
+    def _adopt(self, library: Library) -> None:
+        self._library = library
+        for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
+            del self.__dict__[name]
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a vocabulary."""
+        return self._library is not None
+
+    def _ready(self) -> Library:
+        if self._library is None:
+            raise UnsupportedError(f"the {self.kind} tokenizer has no vocabulary yet: train it first with fit(texts)")
+        return self._library
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # The library's object is never changed once made (`fit` makes a new one), so copies of a model can
+        # share it.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        memo[id(self)] = twin
+        return twin
+
+    # ---------------------------------------------------------------- writing
+
+    def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[Tokens]:
+        """Write texts as tokens; no special tokens are added but those of a pretrained tokenizer's own
+        template.
+
+        Args:
+            texts: The texts.
+            max_length: Most tokens a text, special ones included; the rest at the end is left off and `cut`
+                says so.
+
+        Raises:
+            DataError: A text holds half a surrogate pair.
+            SettingError: `max_length` leaves no room for a token.
+        """
+        if isinstance(texts, str):
+            raise TypeError("encode takes several texts: encode([text])")
+        room = None
+        if max_length is not None:
+            room = max_length - self.special_count
+            if room < 1:
+                least = self.special_count + 1
+                raise SettingError(f"max_length {max_length} leaves no room for text: give {least} or more")
+        encoded: list[Tokens] = []
+        for start in range(0, len(texts), _BATCH):
+            encoded += self._write(texts[start : start + _BATCH], room)
+        return encoded
+
+    def _write(self, texts: Sequence[str], room: int | None) -> list[Tokens]:
+        library = self._ready()
+        try:
+            encodings = library.encode_batch(list(texts), add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError):
+            for text in texts:
+                refuse_half_characters(text)
+            raise
+        return [self._finish(encoding, room) for encoding in encodings]
+
+    def _finish(self, encoding: Encoding, room: int | None) -> Tokens:
+        # Cutting here, not in the library, keeps it free of state that two threads could fight over.
+        ids = np.array(encoding.ids[:room], dtype=np.int32)
+        offsets = np.fromiter(chain.from_iterable(encoding.offsets[:room]), dtype=np.int32).reshape(-1, 2)
+        cut = room is not None and len(encoding) > room
+        prefix, suffix = self._affixes
+        if len(prefix) or len(suffix):
+            ids = np.concatenate([prefix, ids, suffix])
+            offsets = np.pad(offsets, ((len(prefix), len(suffix)), (0, 0)))
+        return Tokens(ids, offsets, cut)
+
+    @cached_property
+    def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the special tokens put before and after every text."""
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+
+    @property
+    def special_count(self) -> int:
+        """How many special tokens `encode` adds to every text."""
+        prefix, suffix = self._affixes
+        return len(prefix) + len(suffix)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text that these ids write; padding and the marks of beginning and end are left out."""
+        silent = self.special_ids - {self.unknown_id}
+        kept = [int(i) for i in ids if int(i) not in silent]
+        text: str = self._ready().decode(kept, skip_special_tokens=False)
+        return text
+
+    # ---------------------------------------------------------------- the vocabulary
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __bool__(self) -> bool:
+        return True  # a tokenizer without a vocabulary yet is still a tokenizer
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Token of each id as the library stores it (byte-level pieces in their printable form); "" where
+        none has it.
+        """
+        by_token = self._ready().get_vocab(with_added_tokens=True)
+        tokens = [""] * (max(by_token.values(), default=-1) + 1)
+        for token, i in by_token.items():
+            tokens[i] = token
+        return tokens
+
+    @cached_property
+    def _ids_by_role(self) -> dict[str, int]:
+        library = self._ready()
+        found = {role: library.token_to_id(token) for role, token in self.special_tokens().items()}
+        return {role: i for role, i in found.items() if i is not None}
+
+    def special_tokens(self) -> dict[str, str]:
+        """Role (`pad`, `unknown`, `begin`, `end`, and `mask` where there is one) -> token."""
+        return dict(self._roles)
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids that stand for no text: padding, unknown, beginning, end and mask."""
+        return frozenset(self._ids_by_role.values())
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills a batch's short texts."""
+        return self._ids_by_role["pad"]
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of everything outside the vocabulary; None where nothing is."""
+        return self._ids_by_role.get("unknown")
+
+    @property
+    def begin_id(self) -> int:
+        """The id of the mark before a text (`[CLS]` in BERT's family)."""
+        return self._ids_by_role["begin"]
+
+    @property
+    def end_id(self) -> int:
+        """The id of the mark after a text (`[SEP]` in BERT's family)."""
+        return self._ids_by_role["end"]
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id that hides a token in masked language modelling; None where there is none."""
+        return self._ids_by_role.get("mask")
+
+    # ---------------------------------------------------------------- identity and storage
+
+    @property
+    def kind(self) -> str:
+        """The catalog's name: `word`, `character`, `byte_pair`, `pretrained`."""
+        return catalog.name_of(self)
+
+    def describe(self) -> str:
+        """A line for tables and cards: "word, 10,000 types, closed"."""
+        return f"{self.kind}, {len(self):,} types, {'closed' if self.closed else 'open'}"
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Field name -> value, as given to the constructor."""
+        known = catalog.entry("tokenizers", self.kind).hyper_parameters
+        return {field.name: getattr(self, field.name) for field in known}
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and hyper-parameters as plain data."""
+        return {"tokenizer": self.kind, "hyper_parameters": self.hyper_parameters()}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over the rules and the vocabulary: the same one writes every text the same way."""
+        roles = json.dumps(self.special_tokens(), sort_keys=True)
+        return hashlib.sha256(f"{roles}\n{self._ready().to_str()}".encode()).hexdigest()
+
+    def save(self, folder: str | Path) -> None:
+        """Write `tokenizer.json` and `tokenizer_config.json`, which Hugging Face's libraries open too."""
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / VOCABULARY).write_text(self._ready().to_str(pretty=True) + "\n", encoding="utf-8")
+        configuration = {**self._configuration(), "transferlm": self.to_json()}
+        text = json.dumps(configuration, ensure_ascii=False, indent=2)
+        (place / CONFIGURATION).write_text(text + "\n", encoding="utf-8")
+
+    def _configuration(self) -> dict[str, Any]:
+        names = {"pad": "pad_token", "unknown": "unk_token", "begin": "bos_token", "end": "eos_token"}
+        tokens = {names[role]: token for role, token in self._roles.items()}
+        return {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **tokens}
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The tokenizer saved in a folder, of whatever kind; a folder that others made gives a `Pretrained`.
+
+        Raises:
+            ModelFolderError: The folder holds none, or a damaged one.
+            SettingError: It is of a kind that this version does not know, or not of the class that was asked.
+        """
+        place = Path(folder)
+        described = read_configuration(place).get("transferlm")
+        saved: dict[str, Any] = described if isinstance(described, dict) else {"tokenizer": "pretrained"}
+        found = catalog.find("tokenizers", str(saved.get("tokenizer")))
+        if not issubclass(found, cls):
+            raise SettingError(f"{place} holds a {saved['tokenizer']} tokenizer, not a {catalog.name_of(cls)} one")
+        return found._restore(place, saved.get("hyper_parameters", {}))
+
+    @classmethod
+    def _restore(cls, folder: Path, hyper_parameters: dict[str, Any]) -> Self:
+        try:
+            tokenizer = cls(**hyper_parameters)
+        except TypeError as error:
+            raise ModelFolderError(f"{folder / CONFIGURATION}: {error}") from None
+        tokenizer._adopt(read_library(folder / VOCABULARY))
+        return tokenizer
+
+    def untrained(self) -> Self:
+        """The same hyper-parameters before any text."""
+        return dataclasses.replace(self)  # type: ignore[type-var]

@@ -1,0 +1,141 @@
+"""The tokenizer that a pretrained model came with, opened without the library that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from tokenizers import Tokenizer as Library
+from tokenizers import pre_tokenizers
+
+from transferlm.errors import ModelFolderError, SettingError
+from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
+from transferlm.text.tokenizers._word_piece import from_vocabulary
+from transferlm.text.tokenizers.base import Tokenizer
+
+__all__ = ["Pretrained"]
+
+# Role -> keys of tokenizer_config.json, then names by convention where no file says it.
+_ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "begin": (("cls_token", "bos_token"), ("[CLS]", "<s>", "<|begin_of_text|>", "<|endoftext|>")),
+    "end": (("sep_token", "eos_token"), ("[SEP]", "</s>", "<|end_of_text|>", "<|endoftext|>")),
+    "unknown": (("unk_token",), ("[UNK]", "<unk>")),
+    "mask": (("mask_token",), ("[MASK]", "<mask>")),
+    "pad": (("pad_token",), ("[PAD]", "<pad>")),
+}
+
+
+@dataclass(eq=False)
+class Pretrained(Tokenizer):
+    """The tokenizer in a pretrained model's folder, with its own special tokens around each text.
+
+    Reads `tokenizer.json`, or a bare `vocab.txt` as BERT's WordPiece. Truncation and padding stored in the
+    file are switched off: `encode` says itself what it cuts. `fit` learns nothing, the vocabulary is fixed.
+    """
+
+    folder: str = ""
+    """The folder that holds `tokenizer.json` or `vocab.txt`."""
+
+    def __post_init__(self) -> None:
+        if self.folder:
+            self._open(Path(self.folder))
+
+    def fit(self, texts: Iterable[str]) -> Self:  # noqa: ARG002
+        """Nothing to learn: the vocabulary came with the model."""
+        self._ready()
+        return self
+
+    def _ready(self) -> Library:
+        if self._library is None:
+            raise SettingError("the pretrained tokenizer needs the folder that holds it: --folder FOLDER")
+        return self._library
+
+    def _learn(self, texts: Iterable[str]) -> Library:  # noqa: ARG002
+        return self._ready()
+
+    def _open(self, folder: Path) -> None:
+        self._settings = {
+            **read_configuration(folder, "special_tokens_map.json"),
+            **read_configuration(folder),
+        }
+        self._settings = {
+            key: value["content"] if isinstance(value, dict) and "content" in value else value
+            for key, value in self._settings.items()
+        }
+        if (folder / VOCABULARY).is_file():
+            library = read_library(folder / VOCABULARY)
+        elif (folder / "vocab.txt").is_file():
+            library = from_vocabulary(folder / "vocab.txt", self._settings)
+        else:
+            missing = f"{folder} holds neither {VOCABULARY} nor vocab.txt"
+            raise ModelFolderError(f"{missing}: save it anew from transformers' AutoTokenizer")
+        library.no_truncation()
+        library.no_padding()
+        self._adopt(library)
+        self.closed = not _writes_every_string(json.loads(library.to_str()))
+        self._named = self._find_roles(library, folder)
+
+    def _find_roles(self, library: Library, folder: Path) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for role, (keys, conventions) in _ROLES.items():
+            named = [self._settings[key] for key in keys if isinstance(self._settings.get(key), str)]
+            known = [token for token in (*named, *conventions) if library.token_to_id(token) is not None]
+            if known:
+                found[role] = known[0]
+        # A generating model may have one mark for everything; padding is masked, so any token can fill it.
+        mark = found.get("end") or found.get("begin")
+        if mark is None:
+            raise ModelFolderError(f"{folder / CONFIGURATION} names no token for the beginning or the end of a text")
+        return {"pad": mark, "begin": mark, "end": mark, **found}
+
+    def special_tokens(self) -> dict[str, str]:
+        """Role (`pad`, `begin`, `end`, and `unknown` and `mask` where there is one) -> token."""
+        self._ready()
+        return dict(self._named)
+
+    @cached_property
+    def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the post-processor puts around a text, found by giving it one."""
+        library = self._ready()
+        around = library.encode("a")
+        inner = library.encode("a", add_special_tokens=False).ids
+        first = around.special_tokens_mask.index(0) if 0 in around.special_tokens_mask else 0
+        prefix, suffix = around.ids[:first], around.ids[first + len(inner) :]
+        if [*prefix, *inner, *suffix] != around.ids:
+            raise ModelFolderError(f"{self.folder}: its special tokens stand within the text, not around it")
+        return np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+
+    def to_json(self) -> dict[str, Any]:
+        """The name alone: where the folder was on one machine says nothing on another."""
+        return {"tokenizer": self.kind, "hyper_parameters": {}}
+
+    def _configuration(self) -> dict[str, Any]:
+        return self._settings
+
+    @classmethod
+    def _restore(cls, folder: Path, hyper_parameters: dict[str, Any]) -> Self:  # noqa: ARG003
+        return cls(folder=str(folder))
+
+
+def _writes_every_string(library: dict[str, Any]) -> bool:
+    """Whether the vocabulary holds all 256 bytes and nothing is normalised away before they are written."""
+    vocabulary = library["model"].get("vocab", {})
+    if not isinstance(vocabulary, dict) or not _lossless(library.get("normalizer")):
+        return False
+    if library["model"].get("byte_fallback"):
+        return all(f"<0x{byte:02X}>" in vocabulary for byte in range(256))
+    splitters = json.dumps(library.get("pre_tokenizer"))
+    return '"ByteLevel"' in splitters and all(sign in vocabulary for sign in pre_tokenizers.ByteLevel.alphabet())
+
+
+def _lossless(normalizer: dict[str, Any] | None) -> bool:
+    if normalizer is None:
+        return True
+    if normalizer["type"] == "Sequence":
+        return all(_lossless(part) for part in normalizer["normalizers"])
+    return normalizer["type"] in ("Prepend", "Replace")
