@@ -32,7 +32,8 @@ def reviews(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
         label = ("negative", "positive")[len(texts) % 2]
         words = PRAISE if label == "positive" else BLAME
         first, second = draw.choice(NOUNS, 2, replace=False)
-        text = f"the {first} was {draw.choice(words)} and {draw.choice(words)} , the {second} {draw.choice(words)} {len(texts)}"
+        one, two, three = draw.choice(words, 3)
+        text = f"the {first} was {one} and {two} , the {second} {three} {len(texts)}"
         texts.append(text)
         labels.append(label)
     return texts, labels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,11 +11,11 @@ from transferlm.progress import Progress, duration, quiet, say, track
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test moves: `clock[0] = seconds`."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    yield now
+    return now
 
 
 def test_short_work_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,10 +60,14 @@ def test_only_the_outermost_counter_draws(clock: list[float], capsys: pytest.Cap
 
 
 def test_nothing_is_announced_as_done_when_it_failed(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), Progress("training", 9) as bar:
-        clock[0] = 5
-        bar.advance()
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with Progress("training", 9) as bar:
+            clock[0] = 5
+            bar.advance()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert "in 5 s" not in capsys.readouterr().err
     with Progress("again", 9) as bar:  # and the counter of open bars is right again
         clock[0] = 10

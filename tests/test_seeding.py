@@ -40,6 +40,8 @@ def test_every_generator_starts_anew() -> None:
 
 
 def test_torch_is_never_imported_by_seeding() -> None:
-    code = "import sys; from transferlm.seeding import seed_everything; seed_everything(0); print('torch' in sys.modules)"
+    code = (
+        "import sys; from transferlm.seeding import seed_everything; seed_everything(0); print('torch' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"

@@ -34,25 +34,24 @@ def test_a_new_folder_appears_with_everything(ours: Path) -> None:
     assert [p.name for p in ours.parent.iterdir() if p.name != "cache"] == ["ours"]
 
 
-def test_a_failing_block_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "new") as scratch:
-        (scratch / "half").write_text("x")
-        1 / 0  # noqa: B018
-    assert list(tmp_path.iterdir()) == []
+def fail_half_way(target: Path, error: type[BaseException]) -> None:
+    """Write half a model, then raise."""
+    with written_whole(target) as scratch:
+        (scratch / storage.MANIFEST).write_text("{}")
+        raise error
 
 
-def test_an_interrupted_block_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "new") as scratch:
-        (scratch / "half").write_text("x")
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_a_failing_block_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        fail_half_way(tmp_path / "new", error)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failing_block_keeps_the_model_that_stood_there(ours: Path) -> None:
     before = (ours / storage.MANIFEST).read_bytes()
-    with pytest.raises(ZeroDivisionError), written_whole(ours) as scratch:
-        (scratch / storage.MANIFEST).write_text("{}")
-        1 / 0  # noqa: B018
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way(ours, ZeroDivisionError)
     assert (ours / storage.MANIFEST).read_bytes() == before
     assert [p.name for p in ours.parent.iterdir() if p.name != "cache"] == ["ours"]
 

@@ -20,6 +20,7 @@ Nothing heavy is imported before it is used: `import transferlm` loads no torch.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from transferlm.text.corpus import Corpus
 
 __version__ = "0.1.0"
+
+# torch's threads spin while they wait for one another: the fastest way on an idle machine, and twenty times slower than
+# sleeping as soon as another process wants a core. So on a busy machine they sleep. This must be said before torch
+# loads its thread pool; a setting of the user's own is left alone.
+if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1):
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "Comparison": "experiments.compare",

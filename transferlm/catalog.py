@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from transferlm.errors import SettingError, alternatives
 
-__all__ = ["KINDS", "Entry", "HyperParameter", "entries", "entry", "find", "name_of"]
+__all__ = ["KINDS", "Entry", "HyperParameter", "entries", "entry", "find", "lazily", "name_of"]
 
 KINDS = {
     "models": "models",
@@ -190,3 +191,18 @@ def _read_pairs(text: str) -> Any:
         return {name: float(weight) for name, weight in (pair.rsplit("=", 1) for pair in text.split(","))}
     except ValueError:
         return _MISFIT
+
+
+def lazily(kind: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A plug-in package's `__getattr__` and `__dir__`: each class is imported when it is first asked for."""
+
+    def attribute(name: str) -> Any:
+        for plug_in in entries(kind).values():
+            if plug_in.class_name == name:
+                return plug_in.load()
+        raise AttributeError(f"there is no {name!r} among the {kind}: {alternatives(name, names())}")
+
+    def names() -> list[str]:
+        return sorted(plug_in.class_name for plug_in in entries(kind).values())
+
+    return attribute, names

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from transferlm import catalog, sources, storage
-from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError
-from transferlm.models.base import FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError, alternatives
+from transferlm.models.base import Causal, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.strategies.base import Strategy
-from transferlm.task_model import Scores, TaskModel
+from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokenizer
@@ -32,13 +32,10 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     """
     name = str(source)
     if name in catalog.entries("models") and not Path(name).exists():
-        made: Model = catalog.find("models", name)(**hyper_parameters)
-        return made
+        return empty(name, **hyper_parameters)
     folder = storage.open_folder(sources.locate(source))
     model: Model = catalog.find("models", _family_of(folder)).read(folder)  # type: ignore[attr-defined]
-    for setting, value in hyper_parameters.items():
-        catalog.entry("models", model.family).hyper_parameter(setting)
-        setattr(model, setting, value)
+    model.adjust(**hyper_parameters)
     if not model.lineage.step:
         model.lineage = folder.lineage()
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
@@ -46,10 +43,13 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
 
 def _family_of(folder: storage.Folder) -> str:
     """The family that opens this folder: named by our manifest, or found by Hugging Face's `model_type`."""
-    told = folder.manifest.get("model", {}).get("family")
-    if told:
+    if folder.manifest:
+        told = folder.said("model").get("family")
+        if told not in catalog.entries("models"):
+            raise ModelFolderError(f"{folder.path}: {alternatives(str(told), catalog.entries('models'))}")
         return str(told)
-    kind = folder.json("config.json").get("model_type", "")
+    config = folder.json("config.json")
+    kind = config.get("model_type", "") if isinstance(config, dict) else ""
     opened: dict[str, str] = {}
     for name in catalog.entries("models"):
         for known in getattr(catalog.find("models", name), "huggingface_types", ()):
@@ -59,6 +59,28 @@ def _family_of(folder: storage.Folder) -> str:
             f"{folder.path}: no family opens model_type {kind!r}; known are {', '.join(sorted(opened))}"
         )
     return opened[kind]
+
+
+def empty(family: str, tokenizer: Tokenizer | None = None, **hyper_parameters: Any) -> Model:
+    """A model of a family before any data.
+
+    Args:
+        family: Its name (`transferlm list models`).
+        tokenizer: How text is cut into tokens, for families that take one.
+        hyper_parameters: Its settings; the rest are the family's defaults.
+
+    Raises:
+        SettingError: A setting is unknown or out of its range.
+        UnsupportedError: The family takes no tokenizer.
+    """
+    for setting in hyper_parameters:
+        catalog.entry("models", family).hyper_parameter(setting)
+    made: Model = catalog.find("models", family)(**hyper_parameters)
+    if tokenizer is not None:
+        if not isinstance(made, Causal):
+            raise UnsupportedError(f"{family} takes no tokenizer: leave it out")
+        made.tokenizer = tokenizer
+    return made
 
 
 def read(source: Any, task: Task) -> Examples:
@@ -95,7 +117,7 @@ def transfer(model: Model | TaskModel, examples: Examples, strategy: Strategy, s
         strategy: How.
         seed: Decides every random choice.
     """
-    return strategy.transfer(model.model if isinstance(model, TaskModel) else model, examples, seed)
+    return strategy.transfer(body_of(model), examples, seed)
 
 
 def evaluate(model: Model | TaskModel, examples: Examples) -> Scores:
@@ -127,9 +149,9 @@ def sources_of(given: Sequence[str | Path | Model], **hyper_parameters: Any) -> 
                 f"two sources are called {name!r}: rename a folder so that tables can tell them apart"
             )
         model = source if isinstance(source, Model) else load(source)
-        body = model.model if isinstance(model, TaskModel) else model
-        for setting in hyper_parameters.keys() & body.hyper_parameters().keys():
-            setattr(body, setting, hyper_parameters[setting])
+        body = body_of(model)
+        if body is not source:
+            body.adjust(**{name: value for name, value in hyper_parameters.items() if name in body.adjustable})
         named[name] = body
     return named
 
@@ -140,7 +162,7 @@ def untrained(model: Model | TaskModel, seed: int = 0) -> Model:
     Raises:
         UnsupportedError: The family is not trainable, so it has no such state.
     """
-    body = model.model if isinstance(model, TaskModel) else model
+    body = body_of(model)
     require(body, (FromScratch,), "training from scratch")
     fresh: Model = body.untrained(seed)  # type: ignore[attr-defined]
     return fresh
@@ -165,7 +187,9 @@ def reading_of(source: str | Path, max_length: int | None = None) -> tuple[Token
         UnsupportedError: The source has no tokenizer of its own (tfidf).
     """
     model = load(source)
-    body = model.model if isinstance(model, TaskModel) else model
+    body = body_of(model)
     if not isinstance(body, GradientTrained):
         raise UnsupportedError(f"{source} reads texts whole: it has no tokens to count")
+    if getattr(body, "tokenizer", None) is None or not body.tokenizer.trained:
+        raise UnsupportedError(f"{source} has no tokenizer yet: give a model that has seen text")
     return body.tokenizer, max_length or body.max_length

@@ -26,6 +26,7 @@ __all__ = [
     "Lineage",
     "file_hash",
     "open_folder",
+    "refuse_occupied",
     "save_tensors",
     "versions",
     "write_json",
@@ -95,9 +96,7 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
     Raises:
         ModelFolderError: `folder` exists and is not a model folder or an empty folder.
     """
-    target = Path(folder)
-    if target.exists() and not (target.is_dir() and (_is_ours(target) or not any(target.iterdir()))):
-        raise ModelFolderError(f"{target} exists and is no model folder: choose another place to write to")
+    target = refuse_occupied(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
     try:
@@ -107,6 +106,18 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
         _put_in_place(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_occupied(folder: str | Path) -> Path:
+    """The folder as a path, if a model may be written there: asked before long work, not after it.
+
+    Raises:
+        ModelFolderError: Something that is no model stands there.
+    """
+    target = Path(folder)
+    if target.exists() and not (target.is_dir() and (_is_ours(target) or not any(target.iterdir()))):
+        raise ModelFolderError(f"{target} exists and is no model folder: choose another place to write to")
+    return target
 
 
 def _is_ours(folder: Path) -> bool:
@@ -160,6 +171,17 @@ class Folder:
 
     path: Path
     manifest: dict[str, Any]
+
+    def said(self, part: str) -> dict[str, Any]:
+        """What the manifest says under `part` ("model", "task"); empty for a folder of another library.
+
+        Raises:
+            ModelFolderError: It is no JSON object.
+        """
+        found = self.manifest.get(part, {})
+        if not isinstance(found, dict):
+            raise ModelFolderError(f"{self.path / MANIFEST}: {part!r} is no object: the folder is damaged")
+        return found
 
     def file(self, name: str) -> Path:
         """The path of the file called `name`.

@@ -12,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from transferlm import catalog, storage
-from transferlm.errors import DataError, ModelFolderError
+from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models.base import Encoder, Model, card
 from transferlm.tasks.base import Examples, Prediction, Task
 
-__all__ = ["Scores", "TaskModel"]
+__all__ = ["Scores", "TaskModel", "body_of"]
 
 HEAD = "head.safetensors"
 
@@ -77,8 +77,8 @@ class TaskModel:
         """Probabilities of the labels: float64 of shape (texts, labels), columns in the order of `labels`."""
         return self._probabilities(texts)[0]
 
-    def predict_stream(self, texts: Iterable[str], chunk: int = 1024) -> Iterator[tuple[str, Prediction]]:
-        """Each text with its prediction, in order, in memory that does not grow with the stream.
+    def predict_stream(self, texts: Iterable[str], chunk: int = 1024) -> Iterator[tuple[str, Prediction | None]]:
+        """Each text with its prediction, in order, in memory that does not grow with the stream; None for a blank one.
 
         Args:
             texts: Any iterable of texts, however long.
@@ -86,7 +86,9 @@ class TaskModel:
         """
         waiting = iter(texts)
         while part := list(islice(waiting, chunk)):
-            yield from zip(part, self.predict(part), strict=True)
+            answers = iter(self.predict([text for text in part if text.strip()]))
+            for text in part:
+                yield text, next(answers) if text.strip() else None
 
     def score(self, examples: Examples) -> Scores:
         """Every metric of the task on labelled examples.
@@ -117,12 +119,16 @@ class TaskModel:
         Raises:
             ModelFolderError: The head does not fit body and labels, or the task is unknown.
         """
-        told = folder.manifest["task"]
-        task: Task = catalog.find("tasks", told["name"])(**told["settings"])
+        told = folder.said("task")
+        try:
+            task: Task = catalog.find("tasks", told["name"])(**told["settings"])
+            labels = tuple(str(label) for label in told["labels"])
+        except (KeyError, TypeError, SettingError) as error:
+            raise ModelFolderError(f"{folder.path / storage.MANIFEST}: the task is not whole ({error})") from None
         head = folder.tensors(HEAD)
         if set(head) != {"weights", "bias"}:
             raise ModelFolderError(f"{folder.path / HEAD} holds {sorted(head)}, not weights and bias")
-        return cls(model, task, tuple(told["labels"]), head["weights"], head["bias"], folder.lineage())
+        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage())
 
     def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         assert isinstance(self.model, Encoder)
@@ -155,3 +161,8 @@ class TaskModel:
     def _card(self) -> str:
         body = f"It predicts {catalog.name_of(self.task)}: {', '.join(self.labels)}."
         return card(self.model.family, self.lineage, body)
+
+
+def body_of(source: Model | TaskModel) -> Model:
+    """The language model in a source: of a task model its body, so that a task can be a step towards another."""
+    return source.model if isinstance(source, TaskModel) else source

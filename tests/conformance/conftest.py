@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from tiny_sentence_encoder import write_packaged
 
 from transferlm import catalog
 from transferlm.models.base import Model
+from transferlm.sources.convert import convert
 
 Factory = Callable[[int], Model]
 
@@ -21,7 +22,8 @@ def factories(
 ) -> dict[str, Factory]:
     """Family -> a function from a seed to a model that is ready for use."""
     encoder = tmp_path_factory.mktemp("sentences")
-    _write_sentence_encoder(encoder, review_texts)
+    write_packaged(encoder)
+    convert("universal_sentence_encoder", encoder)
 
     def recurrent(seed: int) -> Model:
         settings = {"width": 12, "embedding_width": 8, "epochs": 1, "batch_size": 4, "sequence_length": 16}
@@ -59,37 +61,3 @@ def model_of(factories: dict[str, Factory]) -> Callable[..., Any]:
         return made[family, seed].copy()
 
     return of
-
-
-def _write_sentence_encoder(folder: Path, texts: list[str]) -> None:
-    """A Universal Sentence Encoder of width 16 with drawn weights."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    from transferlm.models._universal_sentence_encoder import Architecture
-    from transferlm.storage import save_tensors, write_json
-
-    words = ["<unk>", "<s>", "</s>", *sorted({word for text in texts for word in text.split()})]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    framing = [("<s>", 1), ("</s>", 2)]
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=framing)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    configuration = {
-        "model_type": "universal_sentence_encoder",
-        "vocab_size": len(words),
-        "hidden_size": 16,
-        "quantization_groups": 4,
-        "ngram_orders": [1, 2],
-        "ngram_size": 8,
-        "dense_sizes": [16, 16, 16, 16],
-        "layer_norm_eps": 1e-6,
-    }
-    write_json(folder / "config.json", configuration)
-    draw = np.random.default_rng(0)
-    tensors = {}
-    for name, shape in Architecture.of(configuration).shapes().items():
-        if name == "embedding.codes":
-            tensors[name] = draw.integers(0, 256, shape).astype(np.uint8)
-        else:
-            tensors[name] = draw.normal(0, 0.3, shape).astype(np.float32)
-    save_tensors(tensors, folder / "model.safetensors")

@@ -55,9 +55,7 @@ def cells(
 def _scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import precision_recall_fscore_support
 
-    macro = precision_recall_fscore_support(
-        truth, predicted, labels=range(CLASSES), average="macro", zero_division=0.0
-    )
+    macro = precision_recall_fscore_support(truth, predicted, labels=range(CLASSES), average="macro", zero_division=0.0)
     return {
         "accuracy": float((truth == predicted).mean()),
         "macro_precision": float(macro[0]),

@@ -36,9 +36,7 @@ def test_a_gain_is_the_difference_of_mean_scores_in_both_metrics():
         rival = {"tfidf": "feature_extraction"}.get(gain.against, gain.strategy)
 
         def mean(source, strategy, gain=gain):
-            scores = [
-                cell.scores[gain.metric] for cell in made if cell.arm == (source, strategy, gain.labels)
-            ]
+            scores = [cell.scores[gain.metric] for cell in made if cell.arm == (source, strategy, gain.labels)]
             return np.mean(scores)
 
         expected = mean(gain.source, gain.strategy) - mean(gain.against, rival)

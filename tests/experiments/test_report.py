@@ -26,11 +26,7 @@ EVIL = "<script>alert(1)</script>"
 def comparison(source="minilm", counts=(8, 64), seeds=range(5)):
     arms = ((source, FT), (source, FE), (f"{source}-untrained", FT), ("tfidf", FE))
     made = cells(
-        {
-            (*arm, labels): share
-            for labels in counts
-            for arm, share in zip(arms, ACCURACIES[labels], strict=True)
-        },
+        {(*arm, labels): share for labels in counts for arm, share in zip(arms, ACCURACIES[labels], strict=True)},
         seeds=seeds,
     )
     found = gains(made, targets(), CLASSES)
@@ -146,12 +142,8 @@ def test_json_has_the_promised_form_and_every_figure():
     document = json.loads(json.dumps(result_json(made, found, answer, {"rows": 10})))
     assert set(document) == {"cells", "gains", "verdict", "facts"}
     assert len(document["cells"]) == 2 * 4 * 5
-    assert set(document["cells"][0]) == {
-        *("source", "strategy", "labels", "seed", "scores", "seconds", "peak_bytes")
-    }
-    assert set(document["gains"][0]) == {
-        *("source", "strategy", "labels", "metric", "against", "gain", "low", "high")
-    }
+    assert set(document["cells"][0]) == {*("source", "strategy", "labels", "seed", "scores", "seconds", "peak_bytes")}
+    assert set(document["gains"][0]) == {*("source", "strategy", "labels", "metric", "against", "gain", "low", "high")}
     assert document["gains"][0]["gain"] == found[0].gain
     assert document["verdict"] == str(answer)
 

@@ -58,9 +58,7 @@ def test_beating_tfidf_but_not_the_untrained_twin_is_no_difference_shown():
     assert "the same model untrained" in answer.headline
 
 
-@pytest.mark.parametrize(
-    ("twin", "baseline", "winner"), [(0.5, 0.85, "tfidf"), (0.9, 0.6, "minilm-untrained with")]
-)
+@pytest.mark.parametrize(("twin", "baseline", "winner"), [(0.5, 0.85, "tfidf"), (0.9, 0.6, "minilm-untrained with")])
 def test_losing_to_a_from_scratch_arm_is_said_plainly(twin, baseline, winner):
     answer = judged(arms(0.7, twin, baseline))
     assert answer.decision == "transfer hurts here"

@@ -141,9 +141,7 @@ def test_for_balanced_classes_macro_f1_is_about_as_sure_as_accuracy():
     random = np.random.default_rng(11)
     targets = np.arange(400) % 4
     ours, theirs = (
-        np.where(
-            random.uniform(size=(5, 400)) < right, targets, (targets + random.integers(1, 4, (5, 400))) % 4
-        )
+        np.where(random.uniform(size=(5, 400)) < right, targets, (targets + random.integers(1, 4, (5, 400))) % 4)
         for right in (0.8, 0.7)
     )
     by_f1 = paired_gain_of(delete_one_macro_f1, targets, ours, theirs, 4)

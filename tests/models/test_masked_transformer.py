@@ -206,7 +206,7 @@ def test_an_unknown_hyper_parameter_is_named(bert_folder: Path, tmp_path: Path) 
     opened(bert_folder).save(tmp_path / "m")
     manifest = tmp_path / "m" / "transferlm.json"
     manifest.write_text(manifest.read_text().replace('"pooling"', '"pouring"'))
-    with pytest.raises(ModelFolderError, match="unknown hyper-parameter 'pouring'"):
+    with pytest.raises(ModelFolderError, match="has no hyper-parameter 'pouring'"):
         opened(tmp_path / "m")
 
 
@@ -214,6 +214,9 @@ def test_a_maximum_length_over_the_positions_is_one_clear_error(bert_folder: Pat
     import transferlm as tl
     from transferlm.errors import TransferLMError
 
-    with pytest.raises(TransferLMError, match="64"):
+    def encoded() -> None:
         model = tl.load(bert_folder, max_length=500)
         model.encode(["good " * 400])  # type: ignore[union-attr]
+
+    with pytest.raises(TransferLMError, match="64"):
+        encoded()

@@ -112,7 +112,7 @@ def test_accumulated_batches_are_counted_as_one_step() -> None:
 def test_a_learning_rate_that_breaks_the_model_is_one_clear_error(recurrent: Recurrent, make_examples: Maker) -> None:
     with torch.no_grad():
         recurrent.embedding.weight.fill_(float("nan"))
-    with pytest.raises(TransferLMError, match="the loss is nan .* lower the learning rate"):
+    with pytest.raises(TransferLMError, match=r"the loss is nan .* lower the learning rate"):
         FineTuning(**QUICK).transfer(recurrent, make_examples(20))
 
 

@@ -363,7 +363,7 @@ def test_special_tokens_named_in_the_configuration(byte_pair: BytePair, tmp_path
 def test_folders_that_hold_no_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(ModelFolderError, match=r"holds neither tokenizer\.json nor vocab\.txt"):
         Pretrained(str(tmp_path))
-    with pytest.raises(SettingError, match="--folder FOLDER"):
+    with pytest.raises(SettingError, match=r"--tokenizer\.folder FOLDER"):
         Pretrained().encode(["a"])
     (tmp_path / "vocab.txt").write_text("a\nb\n")
     with pytest.raises(ModelFolderError, match=r"holds no \[UNK\]"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -62,11 +61,8 @@ def command(
     A strategy's flags carry its name: --fine_tuning.learning_rate 2e-5. Finished cells are kept: a run that was
     killed goes on where it stopped.
     """
-    from rich.console import Console
-
     from transferlm import lifecycle
     from transferlm.experiments.compare import Plan, compare
-    from transferlm.experiments.report import console_table
 
     kind = built("tasks", "task", task)
     examples = kind.read(data)
@@ -84,7 +80,6 @@ def command(
     if as_json:
         show_json(found.as_json())
         return
-    Console(width=None if sys.stdout.isatty() else 160).print(console_table(found.cells, found.gains))
-    click.echo(str(found.verdict))
+    found.show()
     if report:
         click.echo(report)

@@ -79,7 +79,7 @@ class PluggedCommand(click.Command):
 
 
 def _values(flag: str, args: Sequence[str]) -> Iterator[str]:
-    for word, following in zip(args, [*args[1:], ""], strict=True):
+    for word, following in zip(args, [*args[1:], ""], strict=False):
         if word == flag:
             yield following
         elif word.startswith(f"{flag}="):

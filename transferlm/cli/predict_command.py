@@ -28,20 +28,21 @@ def command(
 ) -> None:
     """Label TEXTS, the lines of files, or of standard input, with the task model in FOLDER.
 
-    Prints label, probability and text, separated by tabs; with --json one JSON object a line.
+    Prints label, probability and text, separated by tabs, a line for every line given: a blank one has no label. With
+    --json one JSON object a line.
     """
     from transferlm import lifecycle
     from transferlm.progress import track
     from transferlm.text.corpus import Corpus
 
+    if texts and files:
+        raise click.UsageError("give texts or --file, not both")
     model = lifecycle.task_model(folder)
-    given = texts if texts and not files else Corpus(*(files or ("-",)), column=column, encoding=encoding)
+    given = texts or Corpus(*(files or ("-",)), column=column, encoding=encoding).with_blanks()
     for text, prediction in track(model.predict_stream(given), "predicting", unit="texts"):
+        label, probability = (prediction.label, prediction.probability) if prediction else (None, None)
         if as_json:
-            line = json.dumps(
-                {"label": prediction.label, "probability": prediction.probability, "text": text},
-                ensure_ascii=False,
-            )
+            line = json.dumps({"label": label, "probability": probability, "text": text}, ensure_ascii=False)
         else:
-            line = f"{prediction.label}\t{prediction.probability:.4f}\t{text}"
+            line = f"{label}\t{probability:.4f}\t{text}" if prediction else f"\t\t{text}"
         sys.stdout.write(line + "\n")

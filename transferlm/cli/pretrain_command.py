@@ -32,11 +32,12 @@ def command(
 ) -> None:
     """Train MODEL on the texts of CORPUS: files (one text a line; .gz too), tables, folders, or - (standard input)."""
     from transferlm import lifecycle
-    from transferlm.catalog import find
+    from transferlm.storage import refuse_occupied
     from transferlm.text.corpus import Corpus
 
-    parts = {"tokenizer": built("tokenizers", "tokenizer", tokenizer)} if tokenizer else {}
-    empty = find("models", model)(**settings_of("model", model), **parts)
+    refuse_occupied(output)
+    reader = built("tokenizers", "tokenizer", tokenizer) if tokenizer else None
+    empty = lifecycle.empty(model, reader, **settings_of("model", model))
     trained = lifecycle.pretrain(empty, Corpus(*corpus, column=column, encoding=encoding), seed)
     trained.save(output)
     if as_json:

@@ -36,7 +36,9 @@ def command(
 ) -> None:
     """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA."""
     from transferlm import lifecycle
+    from transferlm.storage import refuse_occupied
 
+    refuse_occupied(output)
     kind = built("tasks", "task", task)
     examples = kind.read(data)
     test_part = kind.read(test, labels=examples.labels) if test else None

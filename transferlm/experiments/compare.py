@@ -20,6 +20,7 @@ from transferlm.experiments.verdict import Verdict, verdict
 from transferlm.models.base import Encoder, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.progress import Progress, say
 from transferlm.strategies.base import Strategy
+from transferlm.task_model import TaskModel, body_of
 from transferlm.tasks.base import Examples
 from transferlm.text.duplicates import keep_first, leaks, near_duplicates
 from transferlm.text.splits import draw
@@ -82,6 +83,18 @@ class Comparison:
 
         return result_json(self.cells, self.gains, self.verdict, self.facts)
 
+    def show(self) -> None:
+        """Print the table of scores and gains, and the verdict, on standard output."""
+        import sys
+
+        from rich.console import Console
+
+        from transferlm.experiments.report import console_table
+
+        console = Console(width=None if sys.stdout.isatty() else 160)
+        console.print(console_table(self.cells, self.gains))
+        console.print(str(self.verdict), highlight=False)
+
     def __str__(self) -> str:
         return str(self.verdict)
 
@@ -100,7 +113,7 @@ class _Arm:
 def compare(
     train: Examples,
     test: Examples,
-    sources: Mapping[str, Model],
+    sources: Mapping[str, Model | TaskModel],
     strategies: Sequence[Strategy] | Mapping[str, Strategy],
     plan: Plan = Plan(),
     cells: str | Path | None = None,
@@ -113,7 +126,7 @@ def compare(
     Args:
         train: Where training examples are drawn from.
         test: What every arm is tested on.
-        sources: Name -> model.
+        sources: Name -> model; of a task model its body is used.
         strategies: Strategies, or name -> strategy where one is tried in several settings.
         plan: Label counts, seeds and baselines.
         cells: Folder where finished cells are kept; the same comparison started again goes on from them. Default: a
@@ -126,7 +139,7 @@ def compare(
     if train.labels != test.labels:
         raise DataError(f"{test.name}: its labels are not the training part's: read it with labels=train.labels")
     pool, facts = _cleaned(train, test)
-    arms = _arms(sources, _named(strategies), plan.baselines)
+    arms = _arms({name: body_of(source) for name, source in sources.items()}, _named(strategies), plan.baselines)
     draws = _draws(pool, plan, facts)
     store = CellStore(cells if cells is not None else _default_folder(train, test))
     finished: list[Cell] = []

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 
 from transferlm import catalog, storage
-from transferlm.errors import ModelFolderError, UnsupportedError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +59,29 @@ class Model(ABC):
         """Field name -> value, as given to the constructor."""
         known = catalog.entry("models", self.family).hyper_parameters
         return {field.name: getattr(self, field.name) for field in known}
+
+    adjustable: ClassVar[frozenset[str]] = frozenset()
+    """Hyper-parameters that an opened model may be given anew, because its weights don't depend on them."""
+
+    def adjust(self, **settings: Any) -> None:
+        """Replace hyper-parameters of an opened model, in place.
+
+        Raises:
+            SettingError: One is unknown, out of its range, or one that the weights depend on.
+        """
+        for name in settings:
+            catalog.entry("models", self.family).hyper_parameter(name)
+            if name not in self.adjustable:
+                free = ", ".join(sorted(self.adjustable)) or "none"
+                raise SettingError(f"{name} can't be changed once a {self.family} model is made; what can: {free}")
+        type(self)(**{**self.hyper_parameters(), **settings})
+        for name, value in settings.items():
+            setattr(self, name, value)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Check hyper-parameters against the weights, once both are there; most families have nothing to check."""
+        return
 
     def copy(self) -> Self:
         """An independent model with the same weights: what a method works on, so that inputs are never mutated."""
@@ -178,6 +201,9 @@ class TokenScores:
 
 class Causal(ABC):
     """A model that gives each next token a probability."""
+
+    tokenizer: Any
+    """How texts become tokens (`text/tokenizers/`)."""
 
     @property
     @abstractmethod
@@ -299,14 +325,23 @@ def digest(*parts: bytes | str) -> str:
     return whole.hexdigest()
 
 
-def checked(given: dict[str, Any], family: type[Model], folder: storage.Folder) -> dict[str, Any]:
-    """Hyper-parameters read from a folder, if the family knows them all.
+M = TypeVar("M", bound=Model)
+
+
+def made_from(family: type[M], folder: storage.Folder) -> M:
+    """An empty model of the family with the hyper-parameters that the folder's manifest tells.
 
     Raises:
-        ModelFolderError: One is unknown, so the folder was written by another version.
+        ModelFolderError: They are missing, unknown to this version, or of the wrong kind.
     """
-    known = {field.name for field in catalog.entry("models", catalog.name_of(family)).hyper_parameters}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise ModelFolderError(f"{folder.path / storage.MANIFEST}: unknown hyper-parameter {unknown[0]!r}")
-    return given
+    given = folder.said("model").get("hyper_parameters")
+    manifest = folder.path / storage.MANIFEST
+    if not isinstance(given, dict):
+        raise ModelFolderError(f"{manifest} tells no hyper-parameters: the folder is damaged, copy it again")
+    entry = catalog.entry("models", catalog.name_of(family))
+    try:
+        for name, value in given.items():
+            entry.hyper_parameter(name).parse(str(value))
+        return family(**given)
+    except (TypeError, SettingError) as error:
+        raise ModelFolderError(f"{manifest}: {error}") from None

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from transferlm import storage
-from transferlm.errors import ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models.base import Encoder, Encoding, FromScratch, GradientTrained, Model, digest
+from transferlm.models.base import Encoder, Encoding, FromScratch, GradientTrained, Model, digest, made_from
 from transferlm.neural.batching import Batch
 from transferlm.neural.precision import best_device
 from transferlm.text.tokenizers.base import Tokens
@@ -41,6 +42,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
     module: Any = field(init=False, repr=False)
     tokenizer: Pretrained = field(init=False, repr=False)
 
+    adjustable: ClassVar[frozenset[str]] = frozenset({"pooling", "max_length"})
     huggingface_types: ClassVar[frozenset[str]] = frozenset(
         {"bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "camembert"}
     )
@@ -53,6 +55,25 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
             raise SettingError(f"max_length {self.max_length}: give 3 or more, two are the begin and end signs")
         self._learnt = True
 
+    def check_settings(self) -> None:
+        """Check the settings against the weights, once both are there.
+
+        Raises:
+            SettingError: `max_length` is beyond the positions that the weights know.
+        """
+        config = self._body().config
+        positions = int(getattr(config, "max_position_embeddings", 512))
+        usable = positions - (0 if config.model_type in _FROM_ZERO else 2)
+        if self.max_length > usable:
+            raise SettingError(f"max_length {self.max_length}: the weights know {usable} positions, give that or less")
+
+    def _body(self) -> Any:
+        if not hasattr(self, "module"):
+            raise UnsupportedError(
+                "masked_transformer has no weights of its own: give a folder, a hub name, or a fetched name (minilm)"
+            )
+        return self.module
+
     @property
     def trained(self) -> bool:
         """Whether the weights have seen text."""
@@ -61,12 +82,12 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
     @property
     def encoding_width(self) -> int:
         """Width of a state."""
-        return int(self.module.config.hidden_size)
+        return int(self._body().config.hidden_size)
 
     @property
     def embedding(self) -> nn.Embedding:
         """The word-piece table."""
-        table: nn.Embedding = self.module.get_input_embeddings()
+        table: nn.Embedding = self._body().get_input_embeddings()
         return table
 
     @property
@@ -76,6 +97,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Word pieces between the model's begin and end signs, cut at `max_length`."""
+        self._body()
         return self.tokenizer.encode(texts, max_length=self.max_length)
 
     def text_states(self, batch: Batch) -> torch.Tensor:
@@ -108,7 +130,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
         twin.tokenizer = self.tokenizer
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            twin._place(_body(self.module.config))
+            twin._place(_drawn(self._body().config))
         twin._learnt = False
         return twin
 
@@ -121,7 +143,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
     def fingerprint(self) -> str:
         """SHA-256 over hyper-parameters, configuration, weights and tokenizer."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
-        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self.module))
+        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self._body()))
 
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
@@ -132,8 +154,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one; `1_Pooling` and `sentence_bert_config.json` are heeded."""
-        given = folder.manifest.get("model", {}).get("hyper_parameters") or _found_settings(folder)
-        model = cls(**given)
+        model = made_from(cls, folder) if folder.manifest else cls(**_found_settings(folder))
         model.tokenizer = Pretrained.load(folder.path)
         model._place(_opened(folder))
         if len(model.tokenizer) > model.embedding.num_embeddings:
@@ -141,8 +162,14 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
                 f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
                 f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
             )
+        model._learnt = folder.said("model").get("trained", True)
         model.lineage = folder.lineage()
+        model.check_settings()
         return model
+
+
+_FROM_ZERO = ("bert", "distilbert", "electra")
+"""Model types that count positions from 0; RoBERTa's kin and MPNet count from the padding index on and lose two."""
 
 
 def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor:
@@ -159,14 +186,16 @@ def _found_settings(folder: storage.Folder) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if folder.has("1_Pooling/config.json"):
         found["pooling"] = "cls" if folder.json("1_Pooling/config.json").get("pooling_mode_cls_token") else "mean"
-    positions = int(folder.json("config.json").get("max_position_embeddings", 512))
+    config = folder.json("config.json")
+    positions = int(config.get("max_position_embeddings", 512))
+    positions -= 0 if config.get("model_type") in _FROM_ZERO else 2
     if folder.has("sentence_bert_config.json"):
         found["max_length"] = int(folder.json("sentence_bert_config.json").get("max_seq_length") or 256)
     found["max_length"] = min(found.get("max_length", MaskedTransformer.max_length), positions)
     return found
 
 
-def _body(config: Any) -> nn.Module:
+def _drawn(config: Any) -> nn.Module:
     """The bare architecture with drawn weights; without the pooler, which nothing here uses."""
     from transformers import AutoModel
 
@@ -201,9 +230,10 @@ def _opened(folder: storage.Folder) -> nn.Module:
                 trust_remote_code=False,
                 dtype=torch.float32,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,
                 **without,
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise ModelFolderError(f"{folder.path}: {_first_line(error)}") from None
     wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
     missing = sorted(str(key) for key in report.get("missing_keys", ()) if "pooler" not in str(key))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from transferlm import storage
 from transferlm.catalog import find
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models.base import (
     Causal,
@@ -26,14 +26,15 @@ from transferlm.models.base import (
     TokenScores,
     Trainable,
     Vocabulary,
-    checked,
     digest,
+    made_from,
 )
 from transferlm.neural.batching import Batch, by_length, collate
 from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
+from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["Recurrent"]
@@ -78,6 +79,8 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
     """Shrinkage of weight matrices."""
     clip: float = 0.5
     """Largest gradient norm: recurrent gradients explode (Pascanu et al. 2013)."""
+
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: _Network = field(init=False, repr=False)
@@ -240,11 +243,13 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there."""
-        model = cls(**checked(folder.manifest["model"]["hyper_parameters"], cls, folder))
+        model = made_from(cls, folder)
+        if "transferlm" not in folder.json(CONFIGURATION):
+            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
         model.tokenizer = Tokenizer.load(folder.path)
         model._build(0)
         load_weights(model.module, folder.weights(), skip=model._tied_names())
-        model._learnt = folder.manifest["model"].get("trained", True)
+        model._learnt = folder.said("model").get("trained", True)
         model.lineage = folder.lineage()
         return model
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from transferlm import storage
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models.base import Encoder, Encoding, Model, Trainable, checked, digest
+from transferlm.models.base import Encoder, Encoding, Model, Trainable, digest, made_from
 
 __all__ = ["TfIdf"]
 
@@ -74,7 +75,10 @@ class TfIdf(Model, Encoder, Trainable):
 
     def encode(self, texts: Sequence[str]) -> Encoding:
         """Term weights as a CSR matrix of shape (texts, terms); a text without any known term is a row of zeros."""
-        return Encoding(self._fitted().transform(texts).astype(np.float32), np.ones(len(texts)))
+        vectorizer = self._fitted()
+        if not len(texts):
+            return Encoding(csr_matrix((0, self.encoding_width), dtype=np.float32), np.ones(0))
+        return Encoding(vectorizer.transform(texts).astype(np.float32), np.ones(len(texts)))
 
     @property
     def fingerprint(self) -> str:
@@ -93,7 +97,7 @@ class TfIdf(Model, Encoder, Trainable):
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there."""
-        model = cls(**checked(folder.manifest["model"]["hyper_parameters"], cls, folder))
+        model = made_from(cls, folder)
         terms, weights = folder.json("terms.json"), folder.tensors().get("idf")
         if weights is None or weights.shape != (len(terms),):
             shape = None if weights is None else weights.shape

@@ -12,7 +12,7 @@ import numpy as np
 from transferlm import storage
 from transferlm.errors import ModelFolderError
 from transferlm.models._universal_sentence_encoder import Architecture, SentenceNetwork
-from transferlm.models.base import Encoder, Encoding, Model, checked, digest
+from transferlm.models.base import Encoder, Encoding, Model, digest, made_from
 from transferlm.progress import Progress
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ class UniversalSentenceEncoder(Model, Encoder):
         """
         from tokenizers import Tokenizer
 
-        given = folder.manifest.get("model", {}).get("hyper_parameters", {})
-        model = cls(**checked(given, cls, folder))
+        model = made_from(cls, folder) if folder.manifest else cls()
         model._configuration = folder.json(CONFIGURATION)
         architecture = _architecture(model._configuration, folder)
         tensors = folder.tensors()

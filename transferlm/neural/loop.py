@@ -57,6 +57,11 @@ class Settings:
             raise SettingError(f"learning_rate {self.learning_rate}: give a number above 0")
         if self.weight_decay < 0:
             raise SettingError(f"weight_decay {self.weight_decay}: give 0 or more")
+        if self.clip is not None and not self.clip > 0:
+            raise SettingError(f"clip {self.clip}: give a number above 0")
+        if self.patience is not None and self.patience < 1:
+            raise SettingError(f"patience {self.patience}: give 1 or more, or none")
+        autocast(torch.device("cpu"), self.precision)
         factor(0, 1, self.schedule, self.warmup)
 
 

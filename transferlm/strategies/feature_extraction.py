@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +42,8 @@ class FeatureExtraction(Strategy):
     def __post_init__(self) -> None:
         if self.regularisation is not None and not self.regularisation > 0:
             raise SettingError(f"regularisation {self.regularisation}: give a number above 0")
+        if self.steps < 1:
+            raise SettingError(f"steps {self.steps}: give 1 or more")
         if self.folds < 2:
             raise SettingError(f"folds {self.folds}: give 2 or more")
 
@@ -52,6 +55,8 @@ class FeatureExtraction(Strategy):
         Raises:
             DataError: A label of the task has no example.
         """
+        from sklearn.exceptions import ConvergenceWarning
+
         assert isinstance(model, Encoder)
         counts = np.bincount(examples.targets, minlength=len(examples.labels))
         if counts.min() == 0:
@@ -62,9 +67,14 @@ class FeatureExtraction(Strategy):
         encoding = model.encode(examples.texts)
         features = encoding.features
         scale = 1 / _typical_length(features)
-        classifier = self._fitted(features * scale, examples, int(counts.min()), seed)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", ConvergenceWarning)
+            classifier = self._fitted(features * scale, examples, int(counts.min()), seed)
         weights, bias = _softmax_form(classifier.coef_, classifier.intercept_)
-        lineage = Lineage(scores={"train_share_read": float(encoding.read.mean())})
+        notes = (
+            [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] if said else []
+        )
+        lineage = Lineage(scores={"train_share_read": float(encoding.read.mean())}, notes=notes)
         return TaskModel(
             model,
             examples.task,

@@ -69,9 +69,12 @@ class FineTuning(Strategy):
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
             raise SettingError(f"held_out {self.held_out}: give a share from 0 up to, not including, 1")
+        if not 0 <= self.dropout < 1:
+            raise SettingError(f"dropout {self.dropout}: give a share from 0 up to, not including, 1")
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
+        self._settings(1)
 
     def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
         """Train a copy of the model; its embedding table moves only in the rows that the examples use."""

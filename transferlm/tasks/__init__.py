@@ -1,16 +1,5 @@
-"""What is predicted, one file a task; `transferlm.tasks.Classification` imports its file only when asked for."""
+"""What is predicted, one file a task, imported only when asked for."""
 
-from typing import Any
+from transferlm.catalog import lazily
 
-from transferlm import catalog
-
-
-def __getattr__(name: str) -> Any:
-    for entry in catalog.entries("tasks").values():
-        if entry.class_name == name:
-            return entry.load()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(entry.class_name for entry in catalog.entries("tasks").values())
+__getattr__, __dir__ = lazily("tasks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,12 @@ class Classification(Task):
     """Weight of each class in the loss: `balanced` (inverse to its frequency), `spam=3,ham=1`, or none."""
     encoding: str = "utf-8"
     """Character encoding of text files."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.class_weights, dict):
+            for name, weight in self.class_weights.items():
+                if not (weight > 0 and math.isfinite(weight)):
+                    raise SettingError(f"class_weights: {name}={weight} is no finite number above 0")
 
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
         """Read examples from a path, a frame or a dataset.

@@ -76,6 +76,11 @@ class Corpus:
         if empty:
             raise DataError(f"the corpus is empty: {self.name} holds no text")
 
+    def with_blanks(self) -> Iterator[str]:
+        """Every line, blank ones as "": for answers that have to stand line by line beside the texts."""
+        for text in self._everything():
+            yield text if text is not None else ""
+
     def __repr__(self) -> str:
         return f"Corpus({self.name!r})"
 

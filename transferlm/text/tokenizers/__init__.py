@@ -1,16 +1,5 @@
-"""Text to tokens, one file a tokenizer; `Word` and its siblings import their file only when asked for."""
+"""Text to tokens, one file a tokenizer, imported only when asked for."""
 
-from typing import Any
+from transferlm.catalog import lazily
 
-from transferlm import catalog
-
-
-def __getattr__(name: str) -> Any:
-    for entry in catalog.entries("tokenizers").values():
-        if entry.class_name == name:
-            return entry.load()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(entry.class_name for entry in catalog.entries("tokenizers").values())
+__getattr__, __dir__ = lazily("tokenizers")

@@ -52,7 +52,7 @@ class Pretrained(Tokenizer):
 
     def _ready(self) -> Library:
         if self._library is None:
-            raise SettingError("the pretrained tokenizer needs the folder that holds it: --folder FOLDER")
+            raise SettingError("the pretrained tokenizer needs the folder that holds it: --tokenizer.folder FOLDER")
         return self._library
 
     def _learn(self, texts: Iterable[str]) -> Library:  # noqa: ARG002
