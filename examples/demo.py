@@ -20,15 +20,15 @@ def parts(source: str, *sizes: int) -> list[tl.Examples]:
     """Parts of a fetched set of reviews: duplicates removed first, across all parts, then stratified and seeded."""
     reviews = tl.read(tl.fetch(source) / f"{source}.csv", tl.tasks.Classification())
     made = split(reviews.texts, reviews.targets.tolist(), sizes, seed=0)
-    say(f"{source}: {len(reviews):,} reviews, {made.exact} exact and {made.near} near duplicates removed")
+    say(f"{source}: {len(reviews):,} reviews, {made.exact:,} exact and {made.near:,} near duplicates removed")
     return [reviews.subset(rows, f"{source} ({len(rows):,} rows)") for rows in made.parts]
 
 
 def english(folder: Path) -> None:
     """Film reviews: a pretrained encoder with few labels and with many."""
-    train, test = parts("imdb", 3000, 500)
+    train, test = parts("imdb", 2000, 400)
     sources = {"minilm": tl.load(tl.fetch("minilm"), max_length=128)}
-    found = tl.compare(train, test, sources, [tl.strategies.FeatureExtraction()], tl.Plan(sizes=(8, 32, 128)))
+    found = tl.compare(train, test, sources, [tl.strategies.FeatureExtraction()], tl.Plan(sizes=(8, 64)))
     found.show()
     found.report(folder / "english.html", "IMDb reviews: did transfer pay?")
 
@@ -39,14 +39,22 @@ def english(folder: Path) -> None:
 
 def chinese(folder: Path) -> None:
     """Shop reviews: a character LSTM pretrained here on reviews without their labels, and a multilingual encoder."""
-    unlabelled, train, test = parts("chinese-reviews", 20000, 3000, 1000)
-    reader = tl.models.Recurrent(tokenizer=tl.tokenizers.Character(vocabulary_size=4000), width=512, epochs=2)
+    unlabelled, train, test = parts("chinese-reviews", 8000, 2000, 500)
+    reader = tl.models.Recurrent(
+        tokenizer=tl.tokenizers.Character(vocabulary_size=3000),
+        width=256,
+        embedding_width=128,
+        epochs=1,
+        batch_size=16,
+        sequence_length=32,
+        learning_rate=3e-3,
+    )
     sources = {
         "characters": tl.pretrain(reader, unlabelled.texts),
         "use-multilingual": tl.load(tl.fetch("use-multilingual")),
     }
     strategies = [tl.strategies.FeatureExtraction()]
-    found = tl.compare(train, test, sources, strategies, tl.Plan(sizes=(8, 64, 512)))
+    found = tl.compare(train, test, sources, strategies, tl.Plan(sizes=(8, 64)))
     found.show()
     found.report(folder / "chinese.html", "中文评论：迁移学习是否值得？")
 
