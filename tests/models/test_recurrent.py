@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models.recurrent import Recurrent, _StreamReader, token_stream
+from transferlm.models._stream import StreamReader
+from transferlm.models.recurrent import Recurrent
 from transferlm.storage import open_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers.byte_pair import BytePair
 from transferlm.text.tokenizers.character import Character
 from transferlm.text.tokenizers.word import Word
@@ -124,15 +127,14 @@ def test_pretraining_lowers_the_loss_on_new_text(make_reviews: Any) -> None:
     assert long.log_probs(new).mean() > short.log_probs(new).mean() > scratch.log_probs(new).mean()
 
 
-def test_the_state_is_carried_from_step_to_step(review_texts: list[str]) -> None:
+def test_the_state_is_carried_from_step_to_step(review_texts: list[str], tmp_path: Path) -> None:
     """Truncation cuts gradients and nothing else: the steps' losses are those of the lanes read in one go."""
     model = small(dropout=0.0).fit(review_texts)
     assert model.tokenizer is not None
-    stream = token_stream(review_texts, model.tokenizer)[: 4 * 32 + 1]
+    stream = token_store(Corpus(review_texts), model.tokenizer, tmp_path)[: 4 * 32 + 1]
     losses = {}
     for length in (8, 32):
-        model.sequence_length = length
-        reader = _StreamReader(model, stream)
+        reader = StreamReader(model.module, stream, lanes=4, steps=length)
         for _ in range(2):  # the second epoch starts anew
             losses[length] = [float(reader.loss(start).detach()) for start in reader.batches(0)]
     assert len(losses[8]) == 4

@@ -165,8 +165,14 @@ class Trainable(FromScratch):
     """A model that learns from text: hyper-parameters in the constructor, data in `fit`."""
 
     @abstractmethod
-    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
-        """Learn from the texts of `corpus`, in place, and return the model itself (scikit-learn's way)."""
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
+        """Learn from the texts of `corpus`, in place, and return the model itself (scikit-learn's way).
+
+        Args:
+            corpus: The texts.
+            seed: Decides every random choice.
+            checkpoints: Folder for the state of long training, so that an interrupted one goes on; none keeps none.
+        """
 
 
 @dataclass(frozen=True)

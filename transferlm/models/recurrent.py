@@ -17,6 +17,7 @@ from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._stream import State, StreamReader
 from transferlm.models.base import (
     Causal,
     Encoder,
@@ -30,10 +31,14 @@ from transferlm.models.base import (
     made_from,
 )
 from transferlm.neural.batching import Batch, by_length, collate
+from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
+from transferlm.sources import cache_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
@@ -41,7 +46,6 @@ __all__ = ["Recurrent"]
 
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 _CHUNK = 512
-State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(eq=False)
@@ -79,6 +83,14 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
     """Shrinkage of weight matrices."""
     clip: float = 0.5
     """Largest gradient norm: recurrent gradients explode (Pascanu et al. 2013)."""
+    steps: int | None = None
+    """Training steps, however many epochs that is; none trains for `epochs`."""
+    held_out: float = 0.02
+    """Share of the texts kept aside to choose the best weights; 0 keeps the last weights."""
+    evaluate_every: int | None = None
+    """Steps between evaluations on the held-out part; none evaluates after each epoch."""
+    patience: int | None = 3
+    """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
 
@@ -99,8 +111,10 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise SettingError(f"dropout {self.dropout}: give a share from 0 up to, not including, 1")
+        for name in ("dropout", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        self._settings()
         self._learnt = False
 
     @property
@@ -133,35 +147,61 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             twin._build(seed)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
         """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
+
+        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
 
         Args:
             corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, order and dropout.
+            seed: Decides initial weights, held-out part and dropout.
+            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
 
         Raises:
             DataError: The corpus is empty, or too short for one step.
         """
+        whole = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
         if not self.tokenizer.trained:
-            self.tokenizer.fit(corpus)
+            self.tokenizer.fit(whole)
         if not hasattr(self, "module"):
             self._build(seed)
-        lanes = self._lanes(corpus)
-        settings = Settings(
+        splits = self.held_out and whole.survey().texts > 1
+        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
+        reader = self._reader_of(train)
+        judge = self._reader_of(held, training=False) if held is not None else None
+        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
+        torch.manual_seed(derive(seed, "dropout"))
+        fit(
+            self.module,
+            reader.batches,
+            reader.loss,
+            self._settings(),
+            evaluate=judge.mean_loss if judge is not None else None,
+            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
+            tokens=reader.tokens,
+            description="pretraining",
+        )
+        self._learnt = True
+        return self
+
+    def _settings(self) -> Settings:
+        return Settings(
             epochs=self.epochs,
+            steps=self.steps,
+            evaluate_every=self.evaluate_every,
+            patience=self.patience,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             warmup=0.05,
             schedule="cosine",
             clip=self.clip,
         )
-        torch.manual_seed(derive(seed, "dropout"))
-        reader = _StreamReader(self, lanes)
-        fit(self.module, reader.batches, reader.loss, settings, description="pretraining")
-        self._learnt = True
-        return self
+
+    def _reader_of(self, corpus: Corpus, training: bool = True) -> StreamReader:
+        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        lanes = self.batch_size if training else min(self.batch_size, len(stream) - 1)
+        return StreamReader(self.module, stream, lanes, self.sequence_length)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens after an opening end token, cut at `max_length`."""
@@ -270,16 +310,6 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             torch.manual_seed(derive(seed, "weights"))
             self.module = _Network(self, len(self._reader())).to(best_device()).eval()
 
-    def _lanes(self, corpus: Iterable[str]) -> np.ndarray:
-        stream = token_stream(corpus, self._reader())
-        length = (len(stream) - 1) // self.batch_size
-        if length < 1:
-            raise DataError(
-                f"the corpus has {len(stream):,} tokens, fewer than batch_size {self.batch_size}:"
-                " lower it or give more text"
-            )
-        return stream
-
     def _scored_alone(self, targets: list[np.ndarray]) -> list[np.ndarray]:
         logs: list[np.ndarray] = [np.empty(0)] * len(targets)
         lengths = np.array([len(t) for t in targets], dtype=np.int64)
@@ -315,50 +345,6 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             parts.append(log.cpu().numpy())
         assert state is not None
         return np.concatenate(parts, axis=1), state
-
-
-class _StreamReader:
-    """Cuts a token stream into lanes read side by side, and carries the state from step to step."""
-
-    def __init__(self, model: Recurrent, stream: np.ndarray) -> None:
-        self.model, self.network = model, model.module
-        self.length = (len(stream) - 1) // model.batch_size
-        lanes = model.batch_size
-        device = next(model.module.parameters()).device
-        self.inputs = torch.from_numpy(stream[: lanes * self.length].reshape(lanes, -1).astype(np.int64)).to(device)
-        self.targets = torch.from_numpy(stream[1 : lanes * self.length + 1].reshape(lanes, -1).astype(np.int64)).to(
-            device
-        )
-        self.state: State | None = None
-
-    def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002 - the stream has one order
-        """Where each step starts in the lanes."""
-        return range(0, self.length, self.model.sequence_length)
-
-    def loss(self, start: int) -> torch.Tensor:
-        """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        if start == 0:
-            self.state = None
-        stop = min(start + self.model.sequence_length, self.length)
-        states, state = self.network.states(self.inputs[:, start:stop], self.state)
-        self.state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
-        logits = self.network.logits(states)
-        return functional.cross_entropy(logits.flatten(0, 1).float(), self.targets[:, start:stop].flatten())
-
-
-def token_stream(corpus: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
-    """The corpus as one array of token ids: an end token first and after every text; int32 of shape (tokens,)."""
-    end = np.array([tokenizer.end_id], dtype=np.int32)
-    parts, waiting = [end], []
-    for text in corpus:
-        waiting.append(text)
-        if len(waiting) == 1024:
-            parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
-            waiting.clear()
-    parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
-    if len(parts) == 1:
-        raise DataError("the corpus is empty: there is nothing to learn from")
-    return np.concatenate(parts)
 
 
 class _Network(nn.Module):
