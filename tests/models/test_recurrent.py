@@ -249,7 +249,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(name: str, value: objec
 
 
 def test_a_corpus_too_short_for_a_step_is_refused() -> None:
-    with pytest.raises(DataError, match="the corpus has 4 tokens, fewer than batch_size 32"):
+    with pytest.raises(DataError, match="the corpus has 4 tokens, too few to read in 32 lanes"):
         Recurrent().fit(["two words"])
 
 
