@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
@@ -199,10 +199,12 @@ class TokenScores:
     Attributes:
         log_probs: Natural logarithms, float64 of shape (tokens,); the last is the end of the text.
         offsets: int32 of shape (tokens, 2): each token's characters in the text; (n, n) for the end.
+        ids: int32 of shape (tokens,): the tokens themselves, as the model's tokenizer numbers them.
     """
 
     log_probs: np.ndarray
     offsets: np.ndarray
+    ids: np.ndarray
 
 
 class Causal(ABC):
@@ -217,20 +219,23 @@ class Causal(ABC):
         """What the probabilities are distributed over."""
 
     @abstractmethod
-    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
-        """Nats a token.
+    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+        """Nats a token, one text after the other, in memory that does not grow with their number.
 
         Args:
-            texts: The texts to score.
+            texts: The texts to score, read as they are needed.
             context: `text` scores each on its own; `stream` carries the state from text to text, as the published
                 tables of Penn Treebank and WikiText do.
+
+        Returns:
+            Scores in the order of the texts.
         """
 
     @abstractmethod
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the next token: float64 of shape (contexts, vocabulary); each row's exp sums to 1."""
 
-    def log_probs(self, texts: Sequence[str]) -> np.ndarray:
+    def log_probs(self, texts: Iterable[str]) -> np.ndarray:
         """Log-probability of each whole text with its end, in nats: shape (texts,)."""
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -17,6 +17,7 @@ from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._stream import State, StreamReader
 from transferlm.models.base import (
     Causal,
@@ -30,7 +31,7 @@ from transferlm.models.base import (
     digest,
     made_from,
 )
-from transferlm.neural.batching import Batch, by_length, collate
+from transferlm.neural.batching import Batch
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
@@ -41,11 +42,11 @@ from transferlm.text.corpus import Corpus
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
+from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-_CHUNK = 512
 
 
 @dataclass(eq=False)
@@ -240,19 +241,26 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             groups.append([p for name, p in named if name.endswith(f"_l{layer}")])
         return groups
 
-    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
-        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1."""
-        tokens = self._reader().encode(texts)
-        end = self._reader().end_id
-        targets = [np.concatenate([t.ids, [end]]).astype(np.int64) for t in tokens]
-        self.module.eval()
-        with torch.inference_mode():
-            logs = self._scored_as_stream(targets) if context == "stream" else self._scored_alone(targets)
-        ends = [np.full((1, 2), len(text), dtype=np.int32) for text in texts]
-        return [
-            TokenScores(log, np.concatenate([t.offsets, after]))
-            for log, t, after in zip(logs, tokens, ends, strict=True)
-        ]
+    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
+
+        Raises:
+            DataError: The model has seen no text yet.
+            SettingError: `context` is neither `text` nor `stream`.
+        """
+        if context not in ("text", "stream"):
+            raise SettingError(f"context {context!r}: choose text or stream")
+        return self._scored(windows(texts), self._reader(), context)
+
+    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
+        scorer = Scorer(self.module, reader.end_id)
+        for window in texts:
+            tokens = reader.encode(window)
+            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
+            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
+            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
+                after = np.full((1, 2), len(text), dtype=np.int32)
+                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
@@ -309,42 +317,6 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
             self.module = _Network(self, len(self._reader())).to(best_device()).eval()
-
-    def _scored_alone(self, targets: list[np.ndarray]) -> list[np.ndarray]:
-        logs: list[np.ndarray] = [np.empty(0)] * len(targets)
-        lengths = np.array([len(t) for t in targets], dtype=np.int64)
-        end = self._reader().end_id
-        for rows in by_length(lengths, tokens=4096):
-            wanted = collate(targets, rows, end, self._device)
-            ids = torch.cat([torch.full_like(wanted.ids[:, :1], end), wanted.ids[:, :-1]], dim=1)
-            found = self._scored(ids, wanted.ids, None)[0]
-            for place, row in enumerate(rows):
-                logs[row] = found[place, : lengths[row]]
-        return logs
-
-    def _scored_as_stream(self, targets: list[np.ndarray]) -> list[np.ndarray]:
-        stream = np.concatenate([[self._reader().end_id], *targets]).astype(np.int64)
-        wanted = torch.from_numpy(stream).to(self._device)[None]
-        state: State | None = None
-        parts = []
-        for start in range(0, len(stream) - 1, _CHUNK):
-            stop = min(start + _CHUNK, len(stream) - 1)
-            found, state = self._scored(wanted[:, start:stop], wanted[:, start + 1 : stop + 1], state)
-            parts.append(found[0])
-        bounds = np.cumsum([len(t) for t in targets])[:-1]
-        return np.split(np.concatenate(parts), bounds) if parts else []
-
-    def _scored(self, ids: torch.Tensor, wanted: torch.Tensor, state: State | None) -> tuple[np.ndarray, State]:
-        """Log-probabilities of `wanted` (texts, tokens), chunk by chunk so that long texts fit in memory."""
-        parts = []
-        for start in range(0, ids.shape[1], _CHUNK):
-            states, state = self.module.states(ids[:, start : start + _CHUNK], state)
-            logits = self.module.logits(states)
-            chosen = wanted[:, start : start + _CHUNK, None]
-            log = logits.gather(-1, chosen)[..., 0].double() - torch.logsumexp(logits.double(), dim=-1)
-            parts.append(log.cpu().numpy())
-        assert state is not None
-        return np.concatenate(parts, axis=1), state
 
 
 class _Network(nn.Module):
