@@ -27,13 +27,17 @@ class StreamReader:
         stream: Token ids, shape (tokens,).
         lanes: Stretches read side by side.
         steps: Tokens of a lane a training step.
+        learning_rate: A peak step size that suits further training.
 
     Raises:
         DataError: The stream is too short for one token a lane.
     """
 
-    def __init__(self, network: nn.Module, stream: np.ndarray, lanes: int, steps: int) -> None:
-        self.network, self.steps = network, steps
+    def __init__(
+        self, network: nn.Module, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
+    ) -> None:
+        self.module = self.network = network
+        self.steps, self.learning_rate = steps, learning_rate
         self.length = (len(stream) - 1) // lanes
         if self.length < 1:
             raise DataError(

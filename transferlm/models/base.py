@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from transferlm.neural.batching import Batch
+    from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "FromScratch",
     "GradientTrained",
     "Model",
+    "Objective",
+    "SelfSupervised",
     "TokenScores",
     "Trainable",
     "Vocabulary",
@@ -298,11 +301,69 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
+class Objective(Protocol):
+    """A corpus as the training loop wants it: batches, their loss, and what is carried between them.
+
+    Attributes:
+        module: All that the loss trains: the body, and a head where the loss has one.
+        learning_rate: A peak step size that suits further training on it.
+    """
+
+    module: torch.nn.Module
+    learning_rate: float
+
+    def batches(self, epoch: int) -> Sequence[Any]:
+        """That epoch's batches: every epoch equally many, the same ones whenever asked."""
+
+    def tokens(self, batch: Any) -> int:
+        """Tokens of a batch, for progress."""
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """Mean nats a token that is predicted."""
+
+    def mean_loss(self) -> float:
+        """Mean nats a token over the whole corpus, the same number whenever the weights are."""
+
+    def carried(self) -> dict[str, torch.Tensor]:
+        """State that one batch leaves to the next, for a checkpoint."""
+
+    def carry(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+
+
+class SelfSupervised(GradientTrained):
+    """A gradient-trained model that learns from plain text: it has a loss that needs no labels."""
+
+    @abstractmethod
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> Objective:
+        """The model's own loss over a corpus.
+
+        Args:
+            corpus: Texts, tokenised once into the cache folder and never held in memory.
+            seed: Decides the order of texts and what is hidden in them.
+            batch_size: Texts (or lanes of a stream) a batch; none takes what suits the family.
+
+        Raises:
+            UnsupportedError: The head that the loss needs is missing (`lacks_head`).
+            DataError: The corpus has no text.
+        """
+
+    @property
+    def lacks_head(self) -> bool:
+        """Whether the weights came without the head that the loss needs, so that there is nothing to measure."""
+        return False
+
+    def add_head(self, seed: int = 0) -> Sequence[torch.nn.Parameter]:  # noqa: ARG002
+        """Draw the missing head and return its parameters: they say nothing until they are trained."""
+        return ()
+
+
 _PLAIN = {
     "Causal": "a causal language model",
     "Encoder": "an encoder of texts",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
+    "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
 }
 

@@ -23,8 +23,8 @@ from transferlm.models.base import (
     Causal,
     Encoder,
     Encoding,
-    GradientTrained,
     Model,
+    SelfSupervised,
     TokenScores,
     Trainable,
     Vocabulary,
@@ -50,7 +50,7 @@ _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, 
 
 
 @dataclass(eq=False)
-class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
+class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -203,6 +203,15 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
         stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
         lanes = self.batch_size if training else min(self.batch_size, len(stream) - 1)
         return StreamReader(self.module, stream, lanes, self.sequence_length)
+
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
+        """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
+
+        Lanes are as many as `batch_size` says, fewer where the corpus is too short for one step in each.
+        """
+        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        lanes = max(1, min(batch_size or self.batch_size, (len(stream) - 1) // self.sequence_length))
+        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens after an opening end token, cut at `max_length`."""

@@ -261,6 +261,15 @@ class _Run(Generic[B]):
         with Path(self.checkpoint.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
+    def _forget_log(self, after: int) -> None:
+        """Drop lines that an interrupted run wrote about steps that will be taken again."""
+        assert self.checkpoint is not None
+        log = Path(self.checkpoint.folder / "log.jsonl")
+        if log.is_file():
+            lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= after]
+            log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
     def _save(self) -> None:
         """Everything that decides how the run goes on: weights, averages, best, randomness, place."""
         assert self.checkpoint is not None
@@ -283,7 +292,11 @@ class _Run(Generic[B]):
 
     def resume(self, progress: Progress) -> None:
         """Go on from the checkpoint's state, if there is one of this very run."""
-        if self.checkpoint is None or (found := self.checkpoint.load()) is None:
+        if self.checkpoint is None:
+            return
+        found = self.checkpoint.load()
+        self._forget_log(after=0 if found is None else int(found[1]["history"]["steps"]))
+        if found is None:
             return
         tensors, facts = found
         self.history = History(**facts["history"])
