@@ -63,7 +63,7 @@ def test_scores_are_the_tasks_metrics(made: TaskModel, make_examples: Maker) -> 
 
 
 def test_a_text_read_in_part_stands_in_the_scores() -> None:
-    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25)
+    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25, np.array([0]), ("good",))
     assert str(scores) == "accuracy 0.5000, 25.0% of each text read"
 
 
