@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from transferlm import catalog
 from transferlm.errors import SettingError
-from transferlm.models.base import Model, digest, require
+from transferlm.models.base import FromScratch, Model, digest, require
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
 
@@ -81,8 +81,9 @@ class Update(ABC):
         return digest(catalog.name_of(self), model.fingerprint, new.hash, settings, str(seed))
 
     def _lineage(self, model: Model, new: Corpus, seed: int, learnt: Lineage) -> Lineage:
-        source = model.lineage if model.lineage.step else Lineage("untrained", method={"name": model.family})
-        return source.child(
+        seen = not isinstance(model, FromScratch) or model.trained
+        unknown = Lineage("fitted" if seen else "untrained", method={"name": model.family})
+        return (model.lineage if model.lineage.step else unknown).child(
             "update",
             method={"name": catalog.name_of(self), "hyper_parameters": self.hyper_parameters()},
             data=[{"name": new.name, "hash": new.hash, "texts": new.survey().texts}],
