@@ -353,7 +353,7 @@ def test_check_tells_an_unknown_test_label(run: Run, review_file: Path, tmp_path
     assert "neutral" in told.out
 
 
-@pytest.mark.parametrize("kind", ["models", "tokenizers", "tasks", "strategies", "sources"])
+@pytest.mark.parametrize("kind", ["models", "tokenizers", "tasks", "updates", "strategies", "sources"])
 def test_list(kind: str, run: Run) -> None:
     rows = document(run("list", kind, "--json"))
     shown = run("list", kind)

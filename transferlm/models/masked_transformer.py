@@ -138,7 +138,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> MaskedReader:
         """Masked language modelling (Devlin et al. 2019); a text beyond `max_length` goes on in a row of its own.
 
-        16 texts a batch unless told otherwise: two cores then take about a step a second.
+        16 texts a batch unless told otherwise, which suits two cores.
         """
         if self.head is None:
             raise UnsupportedError("these weights have no masked-LM head: update them with continued_pretraining first")

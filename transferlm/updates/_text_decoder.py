@@ -33,6 +33,7 @@ class TextDecoder(nn.Module):
             )
             for _ in range(layers)
         )
+        self.dense = nn.Linear(inner, inner)
         self.bias = nn.Parameter(torch.zeros(table.num_embeddings))
 
     def loss(self, vectors: torch.Tensor, batch: Batch, table: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,9 @@ class TextDecoder(nn.Module):
         for layer in self.layers:
             states = layer(states, memory, tgt_mask=mask, tgt_is_causal=True)
         there = batch.mask[:, 1:] if batch.mask is not None else torch.ones_like(targets, dtype=torch.bool)
-        scores = functional.linear(self.output_norm(states[there]), table, self.bias)
+        # Between two uses of one table a layer is needed: without it each token would predict itself at first.
+        found = self.output_norm(functional.gelu(self.dense(states[there])))
+        scores = functional.linear(found, table, self.bias)
         return functional.cross_entropy(scores.float(), targets[there], reduction="sum") / max(1, int(there.sum()))
 
 

@@ -34,7 +34,7 @@ class ContinuedPretraining(Update):
     """
 
     steps: int = 500
-    """Most optimizer steps; 500 are some ten minutes on two cores."""
+    """Most optimizer steps."""
     epochs: int = 10
     """Most passes over the text: training ends with whichever comes first."""
     learning_rate: float | None = None

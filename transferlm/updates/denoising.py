@@ -39,7 +39,7 @@ class Denoising(Update):
     """
 
     steps: int = 300
-    """Most optimizer steps; 300 are some ten minutes on two cores."""
+    """Most optimizer steps."""
     epochs: int = 10
     """Most passes over the text: training ends with whichever comes first."""
     learning_rate: float = 3e-5
