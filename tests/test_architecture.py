@@ -49,12 +49,13 @@ def test_no_plug_in_is_forgotten_by_the_contracts(kind: str) -> None:
         )
 
 
-def test_strategies_may_import_no_family() -> None:
+@pytest.mark.parametrize("folder", ["strategies", "updates"])
+def test_methods_may_import_no_family(folder: str) -> None:
     families = {f"transferlm.models.{name}" for name in catalog.entries("models")}
     forbidden = [
         set(c["forbidden_modules"])
         for c in CONTRACTS
-        if c["type"] == "forbidden" and "transferlm.strategies" in c["source_modules"]
+        if c["type"] == "forbidden" and f"transferlm.{folder}" in c["source_modules"]
     ]
     assert any(families <= modules for modules in forbidden)
 

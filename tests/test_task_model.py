@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,27 @@ def test_a_stream_is_read_in_chunks_in_order(made: TaskModel) -> None:
     assert [p.label for _, p in first[:2]] == ["negative", "positive"]
 
 
+def test_a_streams_memory_is_flat(made: TaskModel) -> None:
+    """However many texts go by, what is held is one window of them."""
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        texts = (f"the film was good {n}" for n in range(count))
+        collections.deque(made.predict_stream(texts, chunk=100), maxlen=0)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(200)
+    assert peak(1600) < 1.3 * peak(400)
+
+
+def test_long_texts_are_not_gathered_by_the_thousand(made: TaskModel) -> None:
+    taken = itertools.count()
+    next(made.predict_stream("good film " * 20_000 for _ in range(500) if next(taken) >= 0))
+    assert next(taken) <= 8
+
+
 def test_scores_are_the_tasks_metrics(made: TaskModel, make_examples: Maker) -> None:
     test = make_examples(30, seed=5)
     scores = made.score(test)
@@ -63,7 +86,7 @@ def test_scores_are_the_tasks_metrics(made: TaskModel, make_examples: Maker) -> 
 
 
 def test_a_text_read_in_part_stands_in_the_scores() -> None:
-    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25)
+    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25, np.array([0]), ("good",))
     assert str(scores) == "accuracy 0.5000, 25.0% of each text read"
 
 

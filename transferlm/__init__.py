@@ -1,9 +1,10 @@
 """Transfer learning with language models, in the order that data flows.
 
 `text` reads corpora and labelled examples and cuts them into tokens; `sources` fetches pretrained weights; `storage`
-opens and writes model folders. `models` holds the language models and `tasks` what is predicted; `strategies` turn a
-model and labelled examples into a `TaskModel`. `measure` gives intervals, `lifecycle` tells the story from `load` to
-`evaluate`, `experiments` compares many such lives side by side, and `cli` is the command line over all of it.
+opens and writes model folders. `models` holds the language models and `tasks` what is predicted; `updates` teach a
+model new text, and `strategies` turn a model and labelled examples into a `TaskModel`. `measure` scores models and
+gives intervals, `lifecycle` tells the story from `load` to `evaluate`, `experiments` compares many such lives side by
+side, and `cli` is the command line over all of it.
 
 Verbs are functions, kinds are packages in the plural:
 
@@ -24,9 +25,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transferlm import models, strategies, tasks
+    from transferlm import models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
-    from transferlm.lifecycle import evaluate, load, pretrain, read, transfer, untrained
+    from transferlm.lifecycle import evaluate, load, pretrain, read, transfer, untrained, update
     from transferlm.models.base import Model
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
@@ -57,12 +58,14 @@ _HOMES = {
     "read": "lifecycle",
     "transfer": "lifecycle",
     "untrained": "lifecycle",
+    "update": "lifecycle",
 }
 _PACKAGES = {
     "models": "models",
     "strategies": "strategies",
     "tasks": "tasks",
     "tokenizers": "text.tokenizers",
+    "updates": "updates",
 }
 
 __all__ = [
@@ -84,6 +87,8 @@ __all__ = [
     "tokenizers",
     "transfer",
     "untrained",
+    "update",
+    "updates",
 ]
 
 

@@ -18,6 +18,7 @@ KINDS = {
     "models": "models",
     "tokenizers": "text/tokenizers",
     "tasks": "tasks",
+    "updates": "updates",
     "strategies": "strategies",
 }
 """Kind of plug-in -> its folder in the package."""
@@ -124,7 +125,13 @@ def name_of(plug_in: object) -> str:
     return cls.__module__.rpartition(".")[2]
 
 
-_SINGULAR = {"models": "model", "tokenizers": "tokenizer", "tasks": "task", "strategies": "strategy"}
+_SINGULAR = {
+    "models": "model",
+    "tokenizers": "tokenizer",
+    "tasks": "task",
+    "updates": "update",
+    "strategies": "strategy",
+}
 _MISFIT = object()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 __all__ = [
     "DataError",
+    "ForgettingError",
     "ModelFolderError",
     "SettingError",
     "SourceError",
@@ -66,6 +67,19 @@ class SettingError(TransferLMError):
 
 class UnsupportedError(TransferLMError):
     """A pair (model and strategy, say) that can't work. The message names what would."""
+
+
+class ForgettingError(TransferLMError):
+    """An update that forgot more than was allowed: nothing is written, the old model stays as it is.
+
+    Args:
+        message: What was measured and what was allowed.
+        report: The whole measurement (`measure.forgetting.Report`).
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        self.report = report
+        super().__init__(message)
 
 
 def alternatives(given: str, choices: Iterable[str]) -> str:

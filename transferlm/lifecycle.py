@@ -1,21 +1,36 @@
-"""The life of a language model: opened, pretrained, transferred, evaluated. Each function reads as the story."""
+"""The life of a language model: opened, pretrained, updated, transferred, evaluated. Each function tells its part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transferlm import catalog, sources, storage
 from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError, alternatives
+from transferlm.measure.forgetting import Gate, Report
+from transferlm.measure.language import Context, LanguageScores, score
 from transferlm.models.base import Causal, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokenizer
+from transferlm.updates.base import Update
 
-__all__ = ["evaluate", "load", "pretrain", "read", "sources_of", "task_model", "transfer", "untrained"]
+__all__ = [
+    "Report",
+    "Updated",
+    "evaluate",
+    "load",
+    "pretrain",
+    "read",
+    "sources_of",
+    "task_model",
+    "transfer",
+    "untrained",
+    "update",
+]
 
 
 def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
@@ -88,17 +103,25 @@ def read(source: Any, task: Task) -> Examples:
     return task.read(source)
 
 
-def pretrain(model: Model, corpus: Corpus | Iterable[str], seed: int = 0) -> Model:
+def pretrain(
+    model: Model, corpus: Corpus | Iterable[str], seed: int = 0, checkpoints: str | Path | None = None
+) -> Model:
     """A new model with the same hyper-parameters, trained on text from scratch.
+
+    Args:
+        model: Its family, hyper-parameters and tokenizer are kept.
+        corpus: Texts.
+        seed: Decides every random choice.
+        checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
 
     Raises:
         UnsupportedError: The family can't be trained on text.
         DataError: The corpus is empty or unreadable.
     """
     require(model, (Trainable,), "pretrain")
-    corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+    corpus = _corpus(corpus)
     fresh = model.untrained(seed)  # type: ignore[attr-defined]
-    trained: Model = fresh.fit(corpus, seed)
+    trained: Model = fresh.fit(corpus, seed, _path(checkpoints))
     trained.lineage = storage.Lineage().child(
         "pretrain",
         method={"name": model.family, "hyper_parameters": model.hyper_parameters()},
@@ -108,7 +131,62 @@ def pretrain(model: Model, corpus: Corpus | Iterable[str], seed: int = 0) -> Mod
     return trained
 
 
-def transfer(model: Model | TaskModel, examples: Examples, strategy: Strategy, seed: int = 0) -> TaskModel:
+class Updated(NamedTuple):
+    """An updated model and what the update did."""
+
+    model: Model
+    report: Report
+
+
+def update(
+    model: Model | TaskModel,
+    new: Corpus | Iterable[str],
+    method: Update,
+    old: Corpus | Iterable[str] | None = None,
+    max_forgetting: float | None = None,
+    seed: int = 0,
+    checkpoints: str | Path | None = None,
+) -> Updated:
+    """A model that has learnt from new text without labels; the model given is left as it was.
+
+    A part of the new text, and of the old where it is given, is never trained on and scored before and after.
+
+    Args:
+        model: What is updated; of a task model its body.
+        new: Texts to learn from.
+        method: How.
+        old: Texts of the kind that the model knew before. Without them forgetting is not measured.
+        max_forgetting: Largest relative rise of the loss on the old text: 0.02 is 2%.
+        seed: Decides every random choice.
+        checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
+
+    Raises:
+        ForgettingError: The loss on the old text rose by more than that.
+        UnsupportedError: The method does not suit the model, or forgetting is limited and can't be measured.
+        SettingError: Forgetting is limited and no old text is given.
+    """
+    body = body_of(model)
+    require(body, method.requires, catalog.name_of(method))
+    gate = Gate(_corpus(new), None if old is None else _corpus(old), max_forgetting, seed)
+    made = method.update(body, gate.new.train, gate.rehearsed, seed, _path(checkpoints), measure=gate.measure)
+    return Updated(made, gate.judge(made))
+
+
+def _corpus(texts: Corpus | Iterable[str]) -> Corpus:
+    return texts if isinstance(texts, Corpus) else Corpus(texts)
+
+
+def _path(folder: str | Path | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def transfer(
+    model: Model | TaskModel,
+    examples: Examples,
+    strategy: Strategy,
+    seed: int = 0,
+    checkpoints: str | Path | None = None,
+) -> TaskModel:
     """A task model from a source and labelled examples; the source is left as it was.
 
     Args:
@@ -116,19 +194,34 @@ def transfer(model: Model | TaskModel, examples: Examples, strategy: Strategy, s
         examples: Labelled texts.
         strategy: How.
         seed: Decides every random choice.
+        checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
     """
-    return strategy.transfer(body_of(model), examples, seed)
+    return strategy.transfer(body_of(model), examples, seed, _path(checkpoints))
 
 
-def evaluate(model: Model | TaskModel, examples: Examples) -> Scores:
-    """Every metric of the task on labelled examples.
+def evaluate(
+    model: Model | TaskModel, data: Examples | Corpus | Iterable[str], context: Context = "text"
+) -> Scores | LanguageScores:
+    """How good a model is: a task model on labelled examples, a language model on plain text.
+
+    Args:
+        model: A task model, or any causal language model.
+        data: Labelled examples for the one, texts for the other.
+        context: For a language model: `text` scores each text on its own, `stream` after all texts before it.
 
     Raises:
-        UnsupportedError: `model` predicts no task yet.
+        UnsupportedError: The model predicts no task and gives no probabilities to texts, or the data is not of its
+            kind.
+        DataError: There is nothing to score.
     """
-    if not isinstance(model, TaskModel):
-        raise UnsupportedError(f"a {model.family} model predicts no task yet: transfer it first")
-    return model.score(examples)
+    if isinstance(model, TaskModel):
+        if not isinstance(data, Examples):
+            raise UnsupportedError("a task model is scored on labelled examples: read them with `read(path, task)`")
+        return model.score(data)
+    if isinstance(data, Examples) or not isinstance(model, Causal):
+        able = "" if isinstance(model, Causal) else ", and it gives no probabilities to plain text"
+        raise UnsupportedError(f"a {model.family} model predicts no task yet: transfer it first{able}")
+    return score(model, data, context)
 
 
 def sources_of(given: Sequence[str | Path | Model], **hyper_parameters: Any) -> dict[str, Model]:

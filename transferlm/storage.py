@@ -40,6 +40,9 @@ MANIFEST = "transferlm.json"
 LINEAGE = "lineage.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
+FETCHED = "source.json"
+"""Lies beside fetched weights and says where they came from."""
+RESEARCH_ONLY = "for non-commercial research only: neither this model nor one made from it may go into a product"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill")
 
 
@@ -240,11 +243,22 @@ class Folder:
     def lineage(self) -> Lineage:
         """The saved lineage, or for a folder of another library one that says it was imported."""
         if not self.has(LINEAGE):
-            return Lineage("imported", data=[{"name": self.path.name}])
+            return self._imported()
         try:
             return Lineage(**self.json(LINEAGE))
         except TypeError as error:
             raise ModelFolderError(f"{self.path / LINEAGE}: {error}") from None
+
+    def _imported(self) -> Lineage:
+        """What is known of weights that others trained: for fetched ones their package and licence."""
+        told = self.json(FETCHED) if self.has(FETCHED) else None
+        if not isinstance(told, dict):
+            return Lineage("imported", data=[{"name": self.path.name}])
+        facts = {name: told[name] for name in ("name", "what", "licence") if name in told}
+        packages = told.get("packages") or [{}]
+        facts |= {name: packages[0][name] for name in ("package", "version", "sha256") if name in packages[0]}
+        notes = [RESEARCH_ONLY] if told.get("research_only") else []
+        return Lineage("imported", data=[facts], notes=notes, time=str(told.get("fetched", "")))
 
 
 def open_folder(path: str | Path) -> Folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,8 +12,11 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.measure.calibration import expected_calibration_error
+from transferlm.measure.confusion import by_label, confusion_matrix
 from transferlm.models.base import Encoder, Model, card
 from transferlm.tasks.base import Examples, Prediction, Task
+from transferlm.text.windows import windows
 
 __all__ = ["Scores", "TaskModel", "body_of"]
 
@@ -30,12 +32,43 @@ class Scores:
         predicted: Predicted class indices, int64 of shape (texts,).
         probabilities: float64 of shape (texts, labels).
         share_read: Mean share of each text's characters that the model read.
+        targets: True class indices, int64 of shape (texts,).
+        labels: Label names in the order of their indices.
     """
 
     metrics: dict[str, float]
     predicted: np.ndarray
     probabilities: np.ndarray
     share_read: float
+    targets: np.ndarray
+    labels: tuple[str, ...]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts of (true label, predicted label): int64 of shape (labels, labels), true labels in rows."""
+        return confusion_matrix(self.targets, self.predicted, len(self.labels))
+
+    @property
+    def by_label(self) -> dict[str, dict[str, float]]:
+        """Label -> its precision, recall, F1 and number of texts."""
+        return by_label(self.confusion, self.labels)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: how far confidence is from accuracy, between 0 and 1."""
+        return expected_calibration_error(self.probabilities, self.targets)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every figure as plain data."""
+        return {
+            "scores": self.metrics,
+            "calibration_error": self.calibration_error,
+            "share_read": self.share_read,
+            "texts": len(self.targets),
+            "labels": list(self.labels),
+            "by_label": self.by_label,
+            "confusion": self.confusion.tolist(),
+        }
 
     def __str__(self) -> str:
         read = "" if self.share_read == 1 else f", {self.share_read:.1%} of each text read"
@@ -82,10 +115,10 @@ class TaskModel:
 
         Args:
             texts: Any iterable of texts, however long.
-            chunk: Texts that are predicted together, so that texts of like length can share a batch.
+            chunk: Texts that are predicted together, so that texts of like length can share a batch; fewer where they
+                are long.
         """
-        waiting = iter(texts)
-        while part := list(islice(waiting, chunk)):
+        for part in windows(texts, chunk, characters=1 << 20):
             answers = iter(self.predict([text for text in part if text.strip()]))
             for text in part:
                 yield text, next(answers) if text.strip() else None
@@ -101,7 +134,8 @@ class TaskModel:
         targets = self._targets(examples)
         probabilities, read = self._probabilities(examples.texts)
         predicted = probabilities.argmax(axis=1)
-        return Scores(self.task.metrics(targets, predicted, self.labels), predicted, probabilities, float(read.mean()))
+        metrics = self.task.metrics(targets, predicted, self.labels)
+        return Scores(metrics, predicted, probabilities, float(read.mean()), targets, self.labels)
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder with head, task, labels, card and lineage: whole or not at all."""

@@ -355,7 +355,7 @@ def test_an_output_that_can_not_be_made(run: Run, review_file: Path, tmp_path: P
         ("binary.txt", b"\x00\x01\x02", "NUL"),
         ("latin.txt", "caf\xe9\n".encode("latin-1"), "latin-1"),
         ("cut.txt.gz", gzip.compress(b"some words\n" * 500)[:-20], "cut off"),
-        ("short.txt", b"two words\n", "fewer than batch_size"),
+        ("short.txt", b"two words\n", "too few to read in 32 lanes"),
         ("table.csv", b"text,label\na,b\n", "--column"),
     ],
 )

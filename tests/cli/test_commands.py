@@ -257,7 +257,7 @@ def test_show_tells_the_whole_story(run: Run, made: Path, review_file: Path) -> 
     told = run("show", made)
     assert told.code == 0
     assert "predicts classification: negative, positive" in told.out
-    assert "transfer feature_extraction" in told.out
+    assert "transfer by feature_extraction" in told.out
     assert review_file.name in told.out
     found = document(run("show", made, "--json"))
     assert found["lineage"]["step"] == "transfer"
@@ -353,7 +353,7 @@ def test_check_tells_an_unknown_test_label(run: Run, review_file: Path, tmp_path
     assert "neutral" in told.out
 
 
-@pytest.mark.parametrize("kind", ["models", "tokenizers", "tasks", "strategies", "sources"])
+@pytest.mark.parametrize("kind", ["models", "tokenizers", "tasks", "updates", "strategies", "sources"])
 def test_list(kind: str, run: Run) -> None:
     rows = document(run("list", kind, "--json"))
     shown = run("list", kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,22 @@ def test_a_texts_log_probability_is_the_sum_of_its_steps(family: str, model_of: 
             assert np.isclose(step, told, atol=1e-5).any()
         assert model.log_probs([text])[0] == pytest.approx(scores.log_probs.sum(), abs=1e-5)
         assert scores.offsets[-1].tolist() == [len(text)] * 2
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+@pytest.mark.parametrize("family", having(Causal))
+def test_scoring_is_lazy_and_a_stream_of_one_text_is_that_text(family: str, context: Any, model_of: ModelOf) -> None:
+    model = model_of(family)
+    scores = model.token_scores(itertools.cycle(TEXTS), context)
+    first = [next(scores) for _ in TEXTS]
+    alone = next(model.token_scores(TEXTS[:1]))
+    assert np.allclose(first[0].log_probs, alone.log_probs, atol=1e-5)
+    for text, found in zip(TEXTS, first, strict=True):
+        assert found.log_probs.dtype == np.float64
+        assert found.log_probs.shape == found.ids.shape == found.offsets.shape[:1]
+        assert found.offsets[-1].tolist() == [len(text)] * 2
+        assert found.ids[-1] == model.tokenizer.end_id
+        assert (found.log_probs < 0).all()
 
 
 @pytest.mark.parametrize("family", having(Encoder))

@@ -20,6 +20,7 @@ NAMED_BY = {
     "tokenizers": lambda name: ("pretrain", "recurrent", "--tokenizer", name),
     "tasks": lambda name: ("transfer", "--task", name),
     "strategies": lambda name: ("transfer", "--strategy", name),
+    "updates": lambda name: ("update", "--method", name),
 }
 """Kind -> the words that name a plug-in on some command line."""
 
@@ -94,6 +95,7 @@ def test_a_wrong_name_is_wrong_usage_with_the_names_there_are(kind: str, run: Ca
         "tokenizers": ("pretrain", "recurrent", "corpus.txt", "-o", "out", "--tokenizer", "nothing"),
         "tasks": ("transfer", "tfidf", "data.csv", "-o", "out", "--strategy", "fine_tuning", "--task", "nothing"),
         "strategies": ("transfer", "tfidf", "data.csv", "-o", "out", "--strategy", "nothing"),
+        "updates": ("update", "m", "new.txt", "-o", "out", "--method", "nothing"),
     }[kind]
     told = run(*words)
     assert told.code == 2

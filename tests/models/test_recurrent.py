@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models.recurrent import Recurrent, _StreamReader, token_stream
+from transferlm.models._stream import StreamReader
+from transferlm.models.recurrent import Recurrent
 from transferlm.storage import open_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers.byte_pair import BytePair
 from transferlm.text.tokenizers.character import Character
 from transferlm.text.tokenizers.word import Word
@@ -50,7 +53,7 @@ def test_probabilities_sum_to_one_and_a_text_is_the_sum_of_its_steps(
 
 def test_offsets_point_at_the_characters_and_the_end(recurrent: Recurrent) -> None:
     text = TEXTS[0]
-    offsets = recurrent.token_scores([text])[0].offsets
+    offsets = next(recurrent.token_scores([text])).offsets
     assert [text[a:b] for a, b in offsets[:-1]] == text.split()
     assert offsets[-1].tolist() == [len(text), len(text)]
     assert offsets.dtype == np.int32
@@ -71,23 +74,80 @@ def test_a_stream_is_the_concatenated_text(recurrent: Recurrent) -> None:
 
 
 def test_a_stream_carries_its_state_and_texts_alone_do_not(recurrent: Recurrent) -> None:
-    alone = recurrent.token_scores(TEXTS)
-    stream = recurrent.token_scores(TEXTS, context="stream")
+    alone = list(recurrent.token_scores(TEXTS))
+    stream = list(recurrent.token_scores(TEXTS, context="stream"))
     assert stream[0].log_probs == pytest.approx(alone[0].log_probs, abs=1e-5)
     assert not np.allclose(stream[1].log_probs, alone[1].log_probs, atol=1e-3)
     assert [len(a.log_probs) for a in alone] == [len(s.log_probs) for s in stream]
 
 
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_scores_stand_in_the_order_of_the_texts_whatever_is_scored_together(
+    recurrent: Recurrent, review_texts: list[str], context: Any
+) -> None:
+    """Texts of all lengths over several windows and batches, each score with its own text's tokens."""
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(review_texts, n)) for n in draw.integers(1, 9, 600)]
+    assert recurrent.tokenizer is not None
+    found = list(recurrent.token_scores(texts, context))
+    assert [s.ids[:-1].tolist() for s in found] == [t.ids.tolist() for t in recurrent.tokenizer.encode(texts)]
+    assert all(s.ids[-1] == recurrent.tokenizer.end_id for s in found)
+    if context == "text":
+        for place in (0, 1, 511, 512, 599):
+            alone = next(recurrent.token_scores([texts[place]]))
+            assert found[place].log_probs == pytest.approx(alone.log_probs, abs=1e-5)
+    else:
+        whole = next(recurrent.token_scores(texts[:1], context))
+        assert found[0].log_probs == pytest.approx(whole.log_probs, abs=1e-5)
+
+
+def test_a_streams_windows_leave_no_mark(recurrent: Recurrent, review_texts: list[str], monkeypatch: Any) -> None:
+    from transferlm.models import recurrent as family
+
+    texts = review_texts * 3
+    once = np.concatenate([s.log_probs for s in recurrent.token_scores(texts, "stream")])
+    monkeypatch.setattr(family, "windows", lambda given: ([text] for text in given))
+    one_by_one = np.concatenate([s.log_probs for s in recurrent.token_scores(texts, "stream")])
+    assert one_by_one == pytest.approx(once, abs=1e-5)
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_an_endless_stream_is_scored_as_it_comes(recurrent: Recurrent, context: Any) -> None:
+    taken = 0
+
+    def endless() -> Any:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "the film was good"
+
+    first = list(islice(recurrent.token_scores(endless(), context), 700))
+    assert len(first) == 700
+    assert taken <= 2048
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_an_unknown_context_is_refused(recurrent: Recurrent) -> None:
+    with pytest.raises(SettingError, match="context 'lines': choose text or stream"):
+        recurrent.token_scores(TEXTS, "lines")  # type: ignore[arg-type]
+
+
+def test_one_text_given_bare_is_refused(recurrent: Recurrent) -> None:
+    with pytest.raises(TypeError):
+        list(recurrent.token_scores("the film"))
+
+
 def test_texts_longer_than_a_chunk_are_scored_whole(recurrent: Recurrent) -> None:
     long = " ".join(["the film was good"] * 300)
-    scores = recurrent.token_scores([long, "the film"])[0]
-    streamed = recurrent.token_scores([long], context="stream")[0]
+    scores = next(recurrent.token_scores([long, "the film"]))
+    streamed = next(recurrent.token_scores([long], context="stream"))
     assert len(scores.log_probs) == 1201
     assert streamed.log_probs == pytest.approx(scores.log_probs, abs=1e-4)
 
 
 def test_no_texts(recurrent: Recurrent) -> None:
-    assert recurrent.token_scores([]) == []
+    assert list(recurrent.token_scores([])) == []
+    assert list(recurrent.token_scores([], context="stream")) == []
     assert recurrent.next_log_probs([]).shape == (0, recurrent.vocabulary.size)
     assert recurrent.encode([]).features.shape == (0, recurrent.encoding_width)
 
@@ -124,15 +184,14 @@ def test_pretraining_lowers_the_loss_on_new_text(make_reviews: Any) -> None:
     assert long.log_probs(new).mean() > short.log_probs(new).mean() > scratch.log_probs(new).mean()
 
 
-def test_the_state_is_carried_from_step_to_step(review_texts: list[str]) -> None:
+def test_the_state_is_carried_from_step_to_step(review_texts: list[str], tmp_path: Path) -> None:
     """Truncation cuts gradients and nothing else: the steps' losses are those of the lanes read in one go."""
     model = small(dropout=0.0).fit(review_texts)
     assert model.tokenizer is not None
-    stream = token_stream(review_texts, model.tokenizer)[: 4 * 32 + 1]
+    stream = token_store(Corpus(review_texts), model.tokenizer, tmp_path)[: 4 * 32 + 1]
     losses = {}
     for length in (8, 32):
-        model.sequence_length = length
-        reader = _StreamReader(model, stream)
+        reader = StreamReader(model.module, stream, lanes=4, steps=length)
         for _ in range(2):  # the second epoch starts anew
             losses[length] = [float(reader.loss(start).detach()) for start in reader.batches(0)]
     assert len(losses[8]) == 4
@@ -203,7 +262,7 @@ def test_saved_and_opened_it_scores_the_same(tokenizer: Any, tied: bool, tmp_pat
     model.save(tmp_path / "m")
     opened = Recurrent.read(open_folder(tmp_path / "m"))
     assert opened.fingerprint == model.fingerprint
-    for one, other in pairwise([model.token_scores(TEXTS), opened.token_scores(TEXTS)]):
+    for one, other in pairwise([list(model.token_scores(TEXTS)), list(opened.token_scores(TEXTS))]):
         assert all(np.array_equal(a.log_probs, b.log_probs) for a, b in zip(one, other, strict=True))
     assert opened.trained
 
@@ -247,7 +306,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(name: str, value: objec
 
 
 def test_a_corpus_too_short_for_a_step_is_refused() -> None:
-    with pytest.raises(DataError, match="the corpus has 4 tokens, fewer than batch_size 32"):
+    with pytest.raises(DataError, match="the corpus has 4 tokens, too few to read in 32 lanes"):
         Recurrent().fit(["two words"])
 
 

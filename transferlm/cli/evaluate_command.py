@@ -1,24 +1,94 @@
-"""`transferlm evaluate`: a task model's scores on labelled examples."""
+"""`transferlm evaluate`: a task model's scores on labelled examples, a language model's on plain text."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from transferlm.cli.shared import everywhere, show_json, show_table
 
+if TYPE_CHECKING:
+    from transferlm.measure.language import LanguageScores
+    from transferlm.task_model import Scores
+
+_WIDEST = 12
+"""Labels up to which the confusion matrix is drawn; with more, --json holds it."""
+
 
 @click.command("evaluate")
 @click.argument("folder")
 @click.argument("data")
+@click.option(
+    "--context",
+    type=click.Choice(["text", "stream"]),
+    help="For a language model: each text on its own (the default), or after all texts before it.",
+)
+@click.option("--column", help="For a language model: the column that holds the text, for tables.")
+@click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
-def command(folder: str, data: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
-    """Score the task model in FOLDER on the labelled examples in DATA."""
-    from transferlm import lifecycle
+def command(
+    folder: str,
+    data: str,
+    context: str | None,
+    column: str | None,
+    encoding: str | None,
+    as_json: bool,
+    seed: int,  # noqa: ARG001
+) -> None:
+    """Score the model in FOLDER on DATA.
 
-    model = lifecycle.task_model(folder)
-    scores = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
-    if as_json:
-        show_json({"scores": scores.metrics, "share_read": scores.share_read})
+    A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
+    folder of them, a table with --column, or - (standard input).
+    """
+    from transferlm import lifecycle
+    from transferlm.task_model import Scores, TaskModel
+    from transferlm.text.corpus import Corpus
+
+    model = lifecycle.load(folder)
+    if isinstance(model, TaskModel):
+        given = {"--context": context, "--column": column, "--encoding": encoding}
+        for flag, value in given.items():
+            if value is not None:
+                raise click.UsageError(f"{flag} is for language models; {folder} holds a task model")
+        found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
-        rows = [[name, f"{value:.4f}"] for name, value in {**scores.metrics, "share read": scores.share_read}.items()]
-        show_table(f"{folder} on {data}", ["metric", "value"], rows)
+        texts = Corpus(data, column=column, encoding=encoding or "utf-8")
+        found = lifecycle.evaluate(model, texts, context or "text")  # type: ignore[arg-type]
+    if isinstance(found, Scores):
+        _show_task(found, f"{folder} on {data}", as_json)
+    else:
+        _show_language(found, f"{folder} on {data}", as_json)
+
+
+def _show_task(found: Scores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json(found.to_json())
+        return
+    figures = {**found.metrics, "calibration error": found.calibration_error, "share read": found.share_read}
+    show_table(title, ["metric", "value"], [[name, f"{value:.4f}"] for name, value in figures.items()])
+    rows = [
+        [label, *(f"{row[name]:.4f}" for name in ("precision", "recall", "f1")), f"{row['texts']:,}"]
+        for label, row in found.by_label.items()
+    ]
+    show_table("by label", ["label", "precision", "recall", "F1", "texts"], rows)
+    if len(found.labels) <= _WIDEST:
+        counts = [[label, *(f"{n:,}" for n in row)] for label, row in zip(found.labels, found.confusion, strict=True)]
+        show_table("taken for", ["true label", *found.labels], counts)
+
+
+def _show_language(found: LanguageScores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json({"scores": found.to_json()})
+        return
+    bits = found.why_no_bits_per_byte or f"{found.bits_per_byte:.4f}"
+    rows = [
+        ["perplexity", f"{found.perplexity:.2f} a token, ends of texts counted"],
+        ["bits per token", f"{found.bits_per_token:.4f}"],
+        ["bits per byte", bits if found.bits_per_byte is not None else f"none: {bits}"],
+        ["tokens", f"{found.tokens:,}, {found.unknown_share:.2%} unknown"],
+        ["texts", f"{found.texts:,}, {found.bytes:,} bytes with an end each"],
+        ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
+        ["context", "each text alone" if found.context == "text" else "all texts before"],
+    ]
+    show_table(title, ["figure", "value"], rows)

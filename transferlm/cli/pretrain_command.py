@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built, settings_of
-from transferlm.cli.shared import PlugName, everywhere, show_json
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
 
 
 class _Command(PluggedCommand):
@@ -30,7 +30,10 @@ def command(
     as_json: bool,
     seed: int,
 ) -> None:
-    """Train MODEL on the texts of CORPUS: files (one text a line; .gz too), tables, folders, or - (standard input)."""
+    """Train MODEL on the texts of CORPUS: files (one text a line; .gz too), tables, folders, or - (standard input).
+
+    Interrupted, the same command goes on where it stopped, to the same bits.
+    """
     from transferlm import lifecycle
     from transferlm.storage import refuse_occupied
     from transferlm.text.corpus import Corpus
@@ -38,8 +41,9 @@ def command(
     refuse_occupied(output)
     reader = built("tokenizers", "tokenizer", tokenizer) if tokenizer else None
     empty = lifecycle.empty(model, reader, **settings_of("model", model))
-    trained = lifecycle.pretrain(empty, Corpus(*corpus, column=column, encoding=encoding), seed)
-    trained.save(output)
+    with kept_state(output) as state:
+        trained = lifecycle.pretrain(empty, Corpus(*corpus, column=column, encoding=encoding), seed, state)
+        trained.save(output)
     if as_json:
         show_json({"folder": output, "family": model, "fingerprint": trained.fingerprint})
     else:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from transferlm import catalog, progress
-from transferlm.errors import alternatives
+from transferlm.errors import ForgettingError, alternatives
 
-__all__ = ["PlugName", "everywhere", "show_json", "show_table"]
+__all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +59,25 @@ class PlugName(click.ParamType[Any]):
         if value not in known:
             self.fail(f"{value!r} is unknown: {alternatives(value, known)}", param, ctx)
         return value
+
+
+@contextmanager
+def kept_state(output: str) -> Iterator[Path]:
+    """A folder beside `output` for the state of its training, there while it runs and after an interruption.
+
+    At the end the training's log is laid into the model folder as `training.jsonl` and the state is removed.
+    """
+    place = Path(output).absolute()
+    state = place.with_name(f".{place.name}.training")
+    try:
+        yield state
+    except ForgettingError:
+        shutil.rmtree(state, ignore_errors=True)
+        raise
+    log = state / "log.jsonl"
+    if log.is_file():
+        shutil.copyfile(log, place / "training.jsonl")
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def show_json(document: Any) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from transferlm.cli.shared import everywhere, show_json
+
+if TYPE_CHECKING:
+    from transferlm.storage import Folder
+
+_FOREIGN = ("model_type", "architectures", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings")
+"""What is worth telling of a configuration that another library wrote."""
 
 
 @click.command("show")
 @click.argument("folder")
 @everywhere
 def command(folder: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
-    """Print what the model in FOLDER is, and which steps and data made it."""
+    """Print what the model in FOLDER is, and which steps and data made it, the last step first."""
     from dataclasses import asdict
 
     from transferlm import sources, storage
@@ -23,32 +30,66 @@ def command(folder: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
     if as_json:
         show_json({"manifest": opened.manifest, "lineage": lineage})
         return
-    model = opened.manifest.get(
-        "model", {"family": opened.json("config.json").get("model_type")} if not opened.manifest else {}
-    )
-    click.echo(f"{folder}: {model.get('family')}")
-    for name, value in model.get("hyper_parameters", {}).items():
-        click.echo(f"  {name}: {value}")
-    if "task" in opened.manifest:
-        click.echo(f"  predicts {opened.manifest['task']['name']}: {', '.join(opened.manifest['task']['labels'])}")
-    _tell(lineage, "")
+    lines = [*_what(folder, opened), "", "Its story, the last step first:", *_story(lineage)]
+    click.echo("\n".join(lines))
 
 
-def _tell(lineage: dict[str, Any], indent: str) -> None:
-    """One step of the story, then the steps before it, further in."""
-    method = lineage["method"].get("name", "")
-    click.echo(f"{indent}{lineage['step'] or 'not trained'} {method} {lineage['time']}".rstrip())
-    for data in lineage["data"]:
-        told = ", ".join(f"{name} {value}" for name, value in data.items() if name != "name")
-        click.echo(f"{indent}  data: {data.get('name')}" + (f" ({told})" if told else ""))
-    for name, value in lineage["method"].get("hyper_parameters", {}).items():
-        click.echo(f"{indent}  {name}: {value}")
-    for name, value in lineage["scores"].items():
-        click.echo(f"{indent}  {name}: {value:.4g}")
-    for note in lineage["notes"]:
-        click.echo(f"{indent}  note: {note}")
-    if lineage["seed"] is not None:
-        click.echo(f"{indent}  seed: {lineage['seed']}")
-    for parent in lineage["parents"]:
-        click.echo(f"{indent}made from")
-        _tell(parent, indent + "  ")
+def _what(shown: str, folder: Folder) -> Iterator[str]:
+    """What stands in the folder."""
+    if not folder.manifest:
+        config = folder.json("config.json")
+        known = {name: config[name] for name in _FOREIGN if isinstance(config, dict) and name in config}
+        yield f"{shown}: a model of another library"
+        yield from (f"  {name}: {_plain(value)}" for name, value in known.items())
+        return
+    model, task = folder.said("model"), folder.said("task")
+    trained = "" if model.get("trained", True) else ", untrained"
+    yield f"{shown}: {model.get('family')}{trained}"
+    if task:
+        yield f"  predicts {task.get('name')}: {', '.join(str(label) for label in task.get('labels', ()))}"
+    yield from (f"  {name}: {_plain(value)}" for name, value in model.get("hyper_parameters", {}).items())
+
+
+def _story(lineage: dict[str, Any], indent: str = "  ") -> Iterator[str]:
+    """One step, then the steps before it; those of several parents stand further in."""
+    method = lineage["method"].get("name")
+    by = f" by {method}" if method else ""
+    seed = f", seed {lineage['seed']}" if lineage["seed"] is not None else ""
+    yield f"{indent}- {lineage['step'] or 'not trained'}{by}{_when(lineage['time'])}{seed}"
+    inner = indent + "    "
+    yield from (f"{inner}data: {_data(entry)}" for entry in lineage["data"])
+    settings = lineage["method"].get("hyper_parameters", {})
+    if settings:
+        yield f"{inner}settings: {', '.join(f'{name} {_plain(value)}' for name, value in settings.items())}"
+    if lineage["scores"]:
+        yield f"{inner}measured: {', '.join(f'{name} {_figure(value)}' for name, value in lineage['scores'].items())}"
+    yield from (f"{inner}note: {note}" for note in lineage["notes"])
+    parents = lineage["parents"]
+    for number, parent in enumerate(parents, start=1):
+        if len(parents) > 1:
+            yield f"{inner}made from, {number} of {len(parents)}:"
+        yield from _story(parent, indent if len(parents) == 1 else inner + "  ")
+
+
+def _data(entry: dict[str, Any]) -> str:
+    """`reviews.csv, 80 texts, SHA-256 0123456789ab`, and whatever else is known."""
+    told = [str(entry.get("name", "without a name"))]
+    if "texts" in entry:
+        told.append(f"{entry['texts']:,} texts")
+    told += [f"{name} {_plain(v)}" for name, v in entry.items() if name not in ("name", "texts", "hash", "sha256")]
+    told += [f"SHA-256 {entry[name]}" for name in ("hash", "sha256") if name in entry]
+    return ", ".join(told)
+
+
+def _when(time: str) -> str:
+    return f" on {time.replace('T', ' ').removesuffix('+00:00')} UTC" if time else ""
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(str(part) for part in value)
+    return "none" if value is None else str(value)

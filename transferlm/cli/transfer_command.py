@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
-from transferlm.cli.shared import PlugName, everywhere, show_json
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
 
 
 class _Command(PluggedCommand):
@@ -34,7 +34,10 @@ def command(
     as_json: bool,
     seed: int,
 ) -> None:
-    """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA."""
+    """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA.
+
+    Interrupted, the same command goes on where it stopped, to the same bits.
+    """
     from transferlm import lifecycle
     from transferlm.storage import refuse_occupied
 
@@ -45,9 +48,10 @@ def command(
     settings = {"max_length": max_length} if max_length else {}
     model = lifecycle.load(source, **settings)
     start = lifecycle.untrained(model, seed) if from_scratch else model
-    made = lifecycle.transfer(start, examples, built("strategies", "strategy", strategy), seed)
-    scores = made.score(test_part) if test_part is not None else None
-    made.save(output)
+    with kept_state(output) as state:
+        made = lifecycle.transfer(start, examples, built("strategies", "strategy", strategy), seed, state)
+        scores = made.score(test_part) if test_part is not None else None
+        made.save(output)
     if as_json:
         show_json({"folder": output, "labels": list(made.labels), "scores": scores.metrics if scores else None})
     else:

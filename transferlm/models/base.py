@@ -6,10 +6,10 @@ import copy
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from transferlm.neural.batching import Batch
+    from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "FromScratch",
     "GradientTrained",
     "Model",
+    "Objective",
+    "SelfSupervised",
     "TokenScores",
     "Trainable",
     "Vocabulary",
@@ -165,8 +168,14 @@ class Trainable(FromScratch):
     """A model that learns from text: hyper-parameters in the constructor, data in `fit`."""
 
     @abstractmethod
-    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
-        """Learn from the texts of `corpus`, in place, and return the model itself (scikit-learn's way)."""
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
+        """Learn from the texts of `corpus`, in place, and return the model itself (scikit-learn's way).
+
+        Args:
+            corpus: The texts.
+            seed: Decides every random choice.
+            checkpoints: Folder for the state of long training, so that an interrupted one goes on; none keeps none.
+        """
 
 
 @dataclass(frozen=True)
@@ -193,10 +202,12 @@ class TokenScores:
     Attributes:
         log_probs: Natural logarithms, float64 of shape (tokens,); the last is the end of the text.
         offsets: int32 of shape (tokens, 2): each token's characters in the text; (n, n) for the end.
+        ids: int32 of shape (tokens,): the tokens themselves, as the model's tokenizer numbers them.
     """
 
     log_probs: np.ndarray
     offsets: np.ndarray
+    ids: np.ndarray
 
 
 class Causal(ABC):
@@ -211,20 +222,23 @@ class Causal(ABC):
         """What the probabilities are distributed over."""
 
     @abstractmethod
-    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
-        """Nats a token.
+    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+        """Nats a token, one text after the other, in memory that does not grow with their number.
 
         Args:
-            texts: The texts to score.
+            texts: The texts to score, read as they are needed.
             context: `text` scores each on its own; `stream` carries the state from text to text, as the published
                 tables of Penn Treebank and WikiText do.
+
+        Returns:
+            Scores in the order of the texts.
         """
 
     @abstractmethod
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the next token: float64 of shape (contexts, vocabulary); each row's exp sums to 1."""
 
-    def log_probs(self, texts: Sequence[str]) -> np.ndarray:
+    def log_probs(self, texts: Iterable[str]) -> np.ndarray:
         """Log-probability of each whole text with its end, in nats: shape (texts,)."""
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 
@@ -287,11 +301,69 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
+class Objective(Protocol):
+    """A corpus as the training loop wants it: batches, their loss, and what is carried between them.
+
+    Attributes:
+        module: All that the loss trains: the body, and a head where the loss has one.
+        learning_rate: A peak step size that suits further training on it.
+    """
+
+    module: torch.nn.Module
+    learning_rate: float
+
+    def batches(self, epoch: int) -> Sequence[Any]:
+        """That epoch's batches: every epoch equally many, the same ones whenever asked."""
+
+    def tokens(self, batch: Any) -> int:
+        """Tokens of a batch, for progress."""
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """Mean nats a token that is predicted."""
+
+    def mean_loss(self) -> float:
+        """Mean nats a token over the whole corpus, the same number whenever the weights are."""
+
+    def carried(self) -> dict[str, torch.Tensor]:
+        """State that one batch leaves to the next, for a checkpoint."""
+
+    def carry(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+
+
+class SelfSupervised(GradientTrained):
+    """A gradient-trained model that learns from plain text: it has a loss that needs no labels."""
+
+    @abstractmethod
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> Objective:
+        """The model's own loss over a corpus.
+
+        Args:
+            corpus: Texts, tokenised once into the cache folder and never held in memory.
+            seed: Decides the order of texts and what is hidden in them.
+            batch_size: Texts (or lanes of a stream) a batch; none takes what suits the family.
+
+        Raises:
+            UnsupportedError: The head that the loss needs is missing (`lacks_head`).
+            DataError: The corpus has no text.
+        """
+
+    @property
+    def lacks_head(self) -> bool:
+        """Whether the weights came without the head that the loss needs, so that there is nothing to measure."""
+        return False
+
+    def add_head(self, seed: int = 0) -> Sequence[torch.nn.Parameter]:  # noqa: ARG002
+        """Draw the missing head and return its parameters: they say nothing until they are trained."""
+        return ()
+
+
 _PLAIN = {
     "Causal": "a causal language model",
     "Encoder": "an encoder of texts",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
+    "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
 }
 

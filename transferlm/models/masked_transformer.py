@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import nn
@@ -17,21 +18,30 @@ from torch import nn
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models.base import Encoder, Encoding, FromScratch, GradientTrained, Model, digest, made_from
+from transferlm.models._masked_language import MaskedHead, MaskedReader, Vocabulary, published_head
+from transferlm.models.base import Encoder, Encoding, FromScratch, Model, SelfSupervised, digest, made_from
 from transferlm.neural.batching import Batch
 from transferlm.neural.precision import best_device
+from transferlm.neural.weights import load_weights, save_weights
+from transferlm.seeding import derive
+from transferlm.sources import cache_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_rows import token_rows
 from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.tokenizers.pretrained import Pretrained
 
 __all__ = ["MaskedTransformer"]
 
+HEAD = "masked_head.safetensors"
+
 
 @dataclass(eq=False)
-class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
+class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
     """A bidirectional Transformer of the BERT family (Devlin et al. 2019), from a Hugging Face folder.
 
     The body is `transformers`' own, opened from `config.json` and `model.safetensors` and saved back as such, so any
-    tool that reads Hugging Face folders reads it; pooling, batches, heads and training are ours.
+    tool that reads Hugging Face folders reads it; pooling, batches, heads and training are ours. A masked-LM head is
+    opened with the body where the folder has one, and saved beside it.
     """
 
     pooling: Literal["mean", "cls"] = "mean"
@@ -41,6 +51,7 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
 
     module: Any = field(init=False, repr=False)
     tokenizer: Pretrained = field(init=False, repr=False)
+    head: MaskedHead | None = field(default=None, init=False, repr=False)
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"pooling", "max_length"})
     huggingface_types: ClassVar[frozenset[str]] = frozenset(
@@ -124,6 +135,46 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
         ]
         return [outside, *layers]
 
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> MaskedReader:
+        """Masked language modelling (Devlin et al. 2019); a text beyond `max_length` goes on in a row of its own.
+
+        16 texts a batch unless told otherwise, which suits two cores.
+        """
+        if self.head is None:
+            raise UnsupportedError("these weights have no masked-LM head: update them with continued_pretraining first")
+        key = digest("pieces", corpus.hash, self.tokenizer.hash, str(self.max_length))
+        rows = token_rows(
+            corpus, lambda texts: self.tokenizer.pieces(texts, self.max_length), key, cache_folder() / "tokens"
+        )
+        return MaskedReader(self, self.head, rows, self._hideable(), batch_size or 16, seed)
+
+    def _hideable(self) -> Vocabulary:
+        mask = self.tokenizer.mask_id
+        if mask is None:
+            raise UnsupportedError(
+                "the tokenizer has no mask token, so masked language modelling can't be done with it"
+            )
+        ordinary = np.array([bool(token) for token in self.tokenizer.vocabulary])
+        ordinary[list(self.tokenizer.special_ids)] = False
+        return Vocabulary(mask, self.pad_id, ordinary)
+
+    @property
+    def lacks_head(self) -> bool:
+        """Whether there is no masked-LM head: sentence encoders are published without theirs."""
+        return self.head is None
+
+    def add_head(self, seed: int = 0) -> list[nn.Parameter]:
+        """BERT's head on the embedding table, its weights drawn from `seed`."""
+        self._hideable()
+        self.head = self._empty_head(derive(seed, "masked head")).to(self.embedding.weight.device)
+        return list(self.head.parameters())
+
+    def _empty_head(self, seed: int = 0) -> MaskedHead:
+        table, config = self.embedding.weight, self._body().config
+        return MaskedHead(
+            self.encoding_width, table.shape[1], len(table), getattr(config, "layer_norm_eps", 1e-12), seed
+        ).eval()
+
     def untrained(self, seed: int = 0) -> Self:
         """The same architecture and tokenizer with weights drawn anew as `transformers` initialises them."""
         twin = type(self)(**self.hyper_parameters())
@@ -141,14 +192,23 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over hyper-parameters, configuration, weights and tokenizer."""
+        """SHA-256 over hyper-parameters, configuration, weights (a head's too) and tokenizer."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
-        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self._body()))
+        head = [weights_digest(self.head)] if self.head is not None else []
+        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self._body()), *head)
+
+    def manifest(self) -> dict[str, Any]:
+        """What `transferlm.json` says; that there is a head stands there, so that its loss is noticed."""
+        told = super().manifest()
+        told["model"]["masked_head"] = self.head is not None
+        return told
 
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
         with _silent():
             self.module.save_pretrained(folder)
+        if self.head is not None:
+            save_weights(self.head, folder / HEAD)
         self.tokenizer.save(folder)
 
     @classmethod
@@ -162,14 +222,32 @@ class MaskedTransformer(Model, Encoder, GradientTrained, FromScratch):
                 f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
                 f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
             )
+        model.head = model._found_head(folder)
         model._learnt = folder.said("model").get("trained", True)
         model.lineage = folder.lineage()
         model.check_settings()
         return model
 
+    def _found_head(self, folder: storage.Folder) -> MaskedHead | None:
+        """The head saved beside the body, or the one that a Hugging Face folder holds with it."""
+        head = self._empty_head()
+        if folder.manifest:
+            if not folder.said("model").get("masked_head", False):
+                return None
+            load_weights(head, folder.file(HEAD))
+            return head.to(self.embedding.weight.device)
+        usable = _activation(self._body().config) == "gelu"
+        if not usable or not published_head(folder.weights(), head, self.embedding.weight):
+            return None
+        return head.to(self.embedding.weight.device)
+
 
 _FROM_ZERO = ("bert", "distilbert", "electra")
 """Model types that count positions from 0; RoBERTa's kin and MPNet count from the padding index on and lose two."""
+
+
+def _activation(config: Any) -> str:
+    return str(getattr(config, "hidden_act", getattr(config, "activation", "")))
 
 
 def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -17,35 +17,40 @@ from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._recurrent_scorer import Scorer
+from transferlm.models._stream import State, StreamReader
 from transferlm.models.base import (
     Causal,
     Encoder,
     Encoding,
-    GradientTrained,
     Model,
+    SelfSupervised,
     TokenScores,
     Trainable,
     Vocabulary,
     digest,
     made_from,
 )
-from transferlm.neural.batching import Batch, by_length, collate
+from transferlm.neural.batching import Batch
+from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
+from transferlm.sources import cache_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
+from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-_CHUNK = 512
-State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(eq=False)
-class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
+class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -79,6 +84,14 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
     """Shrinkage of weight matrices."""
     clip: float = 0.5
     """Largest gradient norm: recurrent gradients explode (Pascanu et al. 2013)."""
+    steps: int | None = None
+    """Training steps, however many epochs that is; none trains for `epochs`."""
+    held_out: float = 0.02
+    """Share of the texts kept aside to choose the best weights; 0 keeps the last weights."""
+    evaluate_every: int | None = None
+    """Steps between evaluations on the held-out part; none evaluates after each epoch."""
+    patience: int | None = 3
+    """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
 
@@ -99,8 +112,10 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise SettingError(f"dropout {self.dropout}: give a share from 0 up to, not including, 1")
+        for name in ("dropout", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        self._settings()
         self._learnt = False
 
     @property
@@ -133,35 +148,70 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             twin._build(seed)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
         """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
+
+        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
 
         Args:
             corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, order and dropout.
+            seed: Decides initial weights, held-out part and dropout.
+            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
 
         Raises:
             DataError: The corpus is empty, or too short for one step.
         """
+        whole = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
         if not self.tokenizer.trained:
-            self.tokenizer.fit(corpus)
+            self.tokenizer.fit(whole)
         if not hasattr(self, "module"):
             self._build(seed)
-        lanes = self._lanes(corpus)
-        settings = Settings(
+        splits = self.held_out and whole.survey().texts > 1
+        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
+        reader = self._reader_of(train)
+        judge = self._reader_of(held, training=False) if held is not None else None
+        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
+        torch.manual_seed(derive(seed, "dropout"))
+        fit(
+            self.module,
+            reader.batches,
+            reader.loss,
+            self._settings(),
+            evaluate=judge.mean_loss if judge is not None else None,
+            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
+            tokens=reader.tokens,
+            description="pretraining",
+        )
+        self._learnt = True
+        return self
+
+    def _settings(self) -> Settings:
+        return Settings(
             epochs=self.epochs,
+            steps=self.steps,
+            evaluate_every=self.evaluate_every,
+            patience=self.patience,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             warmup=0.05,
             schedule="cosine",
             clip=self.clip,
         )
-        torch.manual_seed(derive(seed, "dropout"))
-        reader = _StreamReader(self, lanes)
-        fit(self.module, reader.batches, reader.loss, settings, description="pretraining")
-        self._learnt = True
-        return self
+
+    def _reader_of(self, corpus: Corpus, training: bool = True) -> StreamReader:
+        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        lanes = self.batch_size if training else min(self.batch_size, len(stream) - 1)
+        return StreamReader(self.module, stream, lanes, self.sequence_length)
+
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
+        """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
+
+        Lanes are as many as `batch_size` says, fewer where the corpus is too short for one step in each.
+        """
+        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        lanes = max(1, min(batch_size or self.batch_size, (len(stream) - 1) // self.sequence_length))
+        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens after an opening end token, cut at `max_length`."""
@@ -200,19 +250,26 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
             groups.append([p for name, p in named if name.endswith(f"_l{layer}")])
         return groups
 
-    def token_scores(self, texts: Sequence[str], context: Literal["text", "stream"] = "text") -> list[TokenScores]:
-        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1."""
-        tokens = self._reader().encode(texts)
-        end = self._reader().end_id
-        targets = [np.concatenate([t.ids, [end]]).astype(np.int64) for t in tokens]
-        self.module.eval()
-        with torch.inference_mode():
-            logs = self._scored_as_stream(targets) if context == "stream" else self._scored_alone(targets)
-        ends = [np.full((1, 2), len(text), dtype=np.int32) for text in texts]
-        return [
-            TokenScores(log, np.concatenate([t.offsets, after]))
-            for log, t, after in zip(logs, tokens, ends, strict=True)
-        ]
+    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
+
+        Raises:
+            DataError: The model has seen no text yet.
+            SettingError: `context` is neither `text` nor `stream`.
+        """
+        if context not in ("text", "stream"):
+            raise SettingError(f"context {context!r}: choose text or stream")
+        return self._scored(windows(texts), self._reader(), context)
+
+    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
+        scorer = Scorer(self.module, reader.end_id)
+        for window in texts:
+            tokens = reader.encode(window)
+            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
+            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
+            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
+                after = np.full((1, 2), len(text), dtype=np.int32)
+                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
@@ -269,96 +326,6 @@ class Recurrent(Model, Causal, Encoder, GradientTrained, Trainable):
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
             self.module = _Network(self, len(self._reader())).to(best_device()).eval()
-
-    def _lanes(self, corpus: Iterable[str]) -> np.ndarray:
-        stream = token_stream(corpus, self._reader())
-        length = (len(stream) - 1) // self.batch_size
-        if length < 1:
-            raise DataError(
-                f"the corpus has {len(stream):,} tokens, fewer than batch_size {self.batch_size}:"
-                " lower it or give more text"
-            )
-        return stream
-
-    def _scored_alone(self, targets: list[np.ndarray]) -> list[np.ndarray]:
-        logs: list[np.ndarray] = [np.empty(0)] * len(targets)
-        lengths = np.array([len(t) for t in targets], dtype=np.int64)
-        end = self._reader().end_id
-        for rows in by_length(lengths, tokens=4096):
-            wanted = collate(targets, rows, end, self._device)
-            ids = torch.cat([torch.full_like(wanted.ids[:, :1], end), wanted.ids[:, :-1]], dim=1)
-            found = self._scored(ids, wanted.ids, None)[0]
-            for place, row in enumerate(rows):
-                logs[row] = found[place, : lengths[row]]
-        return logs
-
-    def _scored_as_stream(self, targets: list[np.ndarray]) -> list[np.ndarray]:
-        stream = np.concatenate([[self._reader().end_id], *targets]).astype(np.int64)
-        wanted = torch.from_numpy(stream).to(self._device)[None]
-        state: State | None = None
-        parts = []
-        for start in range(0, len(stream) - 1, _CHUNK):
-            stop = min(start + _CHUNK, len(stream) - 1)
-            found, state = self._scored(wanted[:, start:stop], wanted[:, start + 1 : stop + 1], state)
-            parts.append(found[0])
-        bounds = np.cumsum([len(t) for t in targets])[:-1]
-        return np.split(np.concatenate(parts), bounds) if parts else []
-
-    def _scored(self, ids: torch.Tensor, wanted: torch.Tensor, state: State | None) -> tuple[np.ndarray, State]:
-        """Log-probabilities of `wanted` (texts, tokens), chunk by chunk so that long texts fit in memory."""
-        parts = []
-        for start in range(0, ids.shape[1], _CHUNK):
-            states, state = self.module.states(ids[:, start : start + _CHUNK], state)
-            logits = self.module.logits(states)
-            chosen = wanted[:, start : start + _CHUNK, None]
-            log = logits.gather(-1, chosen)[..., 0].double() - torch.logsumexp(logits.double(), dim=-1)
-            parts.append(log.cpu().numpy())
-        assert state is not None
-        return np.concatenate(parts, axis=1), state
-
-
-class _StreamReader:
-    """Cuts a token stream into lanes read side by side, and carries the state from step to step."""
-
-    def __init__(self, model: Recurrent, stream: np.ndarray) -> None:
-        self.model, self.network = model, model.module
-        self.length = (len(stream) - 1) // model.batch_size
-        lanes = model.batch_size
-        device = next(model.module.parameters()).device
-        self.inputs = torch.from_numpy(stream[: lanes * self.length].reshape(lanes, -1).astype(np.int64)).to(device)
-        self.targets = torch.from_numpy(stream[1 : lanes * self.length + 1].reshape(lanes, -1).astype(np.int64)).to(
-            device
-        )
-        self.state: State | None = None
-
-    def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002 - the stream has one order
-        """Where each step starts in the lanes."""
-        return range(0, self.length, self.model.sequence_length)
-
-    def loss(self, start: int) -> torch.Tensor:
-        """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        if start == 0:
-            self.state = None
-        stop = min(start + self.model.sequence_length, self.length)
-        states, state = self.network.states(self.inputs[:, start:stop], self.state)
-        self.state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
-        logits = self.network.logits(states)
-        return functional.cross_entropy(logits.flatten(0, 1).float(), self.targets[:, start:stop].flatten())
-
-
-def token_stream(corpus: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
-    """The corpus as one array of token ids: an end token first and after every text; int32 of shape (tokens,)."""
-    end = np.array([tokenizer.end_id], dtype=np.int32)
-    parts, waiting = [end], []
-    for text in corpus:
-        waiting.append(text)
-        if len(waiting) == 1024:
-            parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
-            waiting.clear()
-    parts += [ids for t in tokenizer.encode(waiting) for ids in (t.ids, end)]
-    if len(parts) == 1:
-        raise DataError("the corpus is empty: there is nothing to learn from")
-    return np.concatenate(parts)
 
 
 class _Network(nn.Module):

@@ -55,7 +55,7 @@ class TfIdf(Model, Encoder, Trainable):
         """Number of terms."""
         return len(self._fitted().vocabulary_)
 
-    def fit(self, corpus: Iterable[str], seed: int = 0) -> Self:  # noqa: ARG002 - nothing is drawn
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:  # noqa: ARG002
         """Learn terms and their document frequencies.
 
         Raises:

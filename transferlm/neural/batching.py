@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-__all__ = ["Batch", "by_length", "collate", "shuffled_by_length"]
+from transferlm.seeding import derive
+
+__all__ = ["Batch", "EpochBatch", "by_length", "collate", "epoch_batches", "shuffled_by_length"]
 
 POOL = 50
 """Batches that are sorted together: long enough that rows of a batch differ by about a token, short enough that
@@ -54,6 +56,28 @@ def shuffled_by_length(lengths: np.ndarray, batch_size: int, generator: np.rando
         batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
     generator.shuffle(batches)
     return batches
+
+
+@dataclass(frozen=True)
+class EpochBatch:
+    """Rows that form one training batch, and where it stands: what is drawn for it can be drawn again.
+
+    Attributes:
+        epoch: Counted from 0.
+        place: Its number within the epoch.
+        rows: int64 of shape (texts,).
+    """
+
+    epoch: int
+    place: int
+    rows: np.ndarray
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, epoch: int, seed: int) -> list[EpochBatch]:
+    """One epoch's batches of like length, in an order that seed and epoch decide (see `shuffled_by_length`)."""
+    generator = np.random.default_rng(derive(seed, "order", epoch))
+    found = shuffled_by_length(lengths, batch_size, generator)
+    return [EpochBatch(epoch, place, rows) for place, rows in enumerate(found)]
 
 
 def by_length(lengths: np.ndarray, tokens: int = 8192, rows: int = 256) -> list[np.ndarray]:

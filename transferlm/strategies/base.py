@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 from transferlm import catalog
@@ -27,13 +28,14 @@ class Strategy(ABC):
         known = catalog.entry("strategies", catalog.name_of(self)).hyper_parameters
         return {field.name: getattr(self, field.name) for field in known}
 
-    def transfer(self, model: Model, examples: Examples, seed: int = 0) -> TaskModel:
+    def transfer(self, model: Model, examples: Examples, seed: int = 0, checkpoints: Path | None = None) -> TaskModel:
         """A task model from `model` and labelled examples; `model` itself is left as it was.
 
         Args:
             model: The source.
             examples: Labelled texts of one task.
             seed: Decides every random choice.
+            checkpoints: Folder for the state of long training, so that an interrupted one goes on; none keeps none.
 
         Raises:
             UnsupportedError: `model` lacks a capability; the message names families that have it.
@@ -41,12 +43,12 @@ class Strategy(ABC):
         """
         name = catalog.name_of(self)
         require(model, self.requires, name)
-        made = self.learn(model, examples, seed)
+        made = self.learn(model, examples, seed, checkpoints)
         made.lineage = self._lineage(model, examples, seed, made.lineage)
         return made
 
     @abstractmethod
-    def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
+    def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:
         """The method itself, for a model that has what it requires."""
 
     def _lineage(self, model: Model, examples: Examples, seed: int, learnt: Lineage) -> Lineage:

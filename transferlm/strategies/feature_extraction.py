@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +50,7 @@ class FeatureExtraction(Strategy):
         if self.folds < 2:
             raise SettingError(f"folds {self.folds}: give 2 or more")
 
-    def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
+    def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:  # noqa: ARG002
         """Encode, scale, fit, and fold the scale into the weights.
 
         A trainable model without data (tfidf) learns from the examples' texts first.

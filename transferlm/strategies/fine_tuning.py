@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,8 +14,9 @@ from torch import nn
 
 from transferlm.errors import SettingError
 from transferlm.models._gradient_trained import share_read
-from transferlm.models.base import Encoder, GradientTrained, Model
+from transferlm.models.base import Encoder, GradientTrained, Model, digest
 from transferlm.neural.batching import Batch, by_length, collate, shuffled_by_length
+from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.embedding import only_rows
 from transferlm.neural.heads import LinearHead, loss_of
 from transferlm.neural.loop import Group, Settings, fit
@@ -76,7 +79,7 @@ class FineTuning(Strategy):
                 raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
         self._settings(1)
 
-    def learn(self, model: Model, examples: Examples, seed: int) -> TaskModel:
+    def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:
         """Train a copy of the model; its embedding table moves only in the rows that the examples use."""
         body = model.copy()
         assert isinstance(body, Encoder)
@@ -96,13 +99,14 @@ class FineTuning(Strategy):
                 self._settings(len(train)),
                 groups=[Group([p for group in body.layer_groups() for p in group] + list(head.parameters()))],
                 evaluate=(lambda: trial.mean_loss(held, self.precision)) if len(held) else None,
+                checkpoint=_checkpoint(self, model, examples, seed, checkpoints),
                 description="fine-tuning",
             )
         made = body if isinstance(body, Model) else model
         weights, bias = head.arrays()
-        scores = {"train_loss": history.losses[history.best_epoch if len(held) else -1]}
+        scores = {"train_loss": history.losses[history.best if len(held) else -1]}
         if len(held):
-            scores["held_out_loss"] = history.evaluations[history.best_epoch]
+            scores["held_out_loss"] = history.evaluations[history.best]
         scores["train_share_read"] = float(share_read(examples.texts, tokens).mean())
         return TaskModel(made, examples.task, examples.labels, weights, bias, Lineage(scores=scores))
 
@@ -129,6 +133,16 @@ class FineTuning(Strategy):
             return rows, rows[:0]
         parts = stratified_split(examples.targets.tolist(), [len(examples) - held, held], derive(seed, "held out"))
         return parts[0], parts[1]
+
+
+def _checkpoint(
+    strategy: FineTuning, model: Model, examples: Examples, seed: int, folder: Path | None
+) -> Checkpoint | None:
+    """Where this very training keeps its state: the key is everything that decides how it goes."""
+    if folder is None:
+        return None
+    settings = json.dumps(strategy.hyper_parameters(), sort_keys=True)
+    return Checkpoint(folder, digest("fine_tuning", model.fingerprint, examples.hash, settings, str(seed)))
 
 
 class _Trial:

@@ -12,8 +12,9 @@ from pathlib import Path
 from transferlm.errors import DataError, SettingError
 from transferlm.seeding import derive
 from transferlm.text.corpus_sources import Source, Table, opened
+from transferlm.text.files import Meter
 
-__all__ = ["Corpus", "Survey"]
+__all__ = ["Corpus", "Survey", "TextHash"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,24 @@ class Survey:
     empty: int
     characters: int
     hash: str
+
+
+class TextHash:
+    """SHA-256 over texts in order: the same texts have the same one, however they are stored."""
+
+    def __init__(self) -> None:
+        self._whole = hashlib.sha256()
+
+    def update(self, text: str) -> int:
+        """Add a text; returns its UTF-8 bytes."""
+        data = text.encode()
+        # The length goes first, so that no two lists of texts run together into the same bytes.
+        self._whole.update(len(data).to_bytes(8, "little") + data)
+        return len(data)
+
+    def hexdigest(self) -> str:
+        """The hash of the texts so far."""
+        return self._whole.hexdigest()
 
 
 class Corpus:
@@ -68,25 +87,29 @@ class Corpus:
         self.name = _named(sources[0]) + rest
 
     def __iter__(self) -> Iterator[str]:
+        return self.read()
+
+    def read(self, meter: Meter | None = None) -> Iterator[str]:
+        """Each text once, as iterating gives them; `meter` is told the bytes read, which add up to `size`."""
         empty = True
-        for text in self._everything():
+        for text in self._everything(meter):
             if text is not None and text.strip():
                 empty = False
                 yield text
         if empty:
             raise DataError(f"the corpus is empty: {self.name} holds no text")
 
-    def with_blanks(self) -> Iterator[str]:
+    def with_blanks(self, meter: Meter | None = None) -> Iterator[str]:
         """Every line, blank ones as "": for answers that have to stand line by line beside the texts."""
-        for text in self._everything():
+        for text in self._everything(meter):
             yield text if text is not None else ""
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r})"
 
-    def _everything(self) -> Iterator[str | None]:
+    def _everything(self, meter: Meter | None = None) -> Iterator[str | None]:
         for source in self._sources:
-            yield from source.texts()
+            yield from source.texts(meter)
 
     @property
     def size(self) -> int | None:
@@ -105,14 +128,12 @@ class Corpus:
 
     @cached_property
     def _survey(self) -> Survey:
-        digest, texts, empty, characters = hashlib.sha256(), 0, 0, 0
+        digest, texts, empty, characters = TextHash(), 0, 0, 0
         for text in self._everything():
             if text is None or not text.strip():
                 empty += 1
                 continue
-            data = text.encode()
-            # The length goes first, so that no two lists of texts run together into the same bytes.
-            digest.update(len(data).to_bytes(8, "little") + data)
+            digest.update(text)
             texts += 1
             characters += len(text)
         if not texts:
@@ -178,7 +199,7 @@ class _Part(Source):
         whole = draw.corpus.size
         self.size = None if whole is None else round(whole * draw.share(held_out))
 
-    def texts(self) -> Iterator[str | None]:
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:  # noqa: ARG002 - both parts read it all
         for index, text in zip(count(), self._draw.corpus, strict=False):
             if self._draw.holds_out(index) == self._held_out:
                 yield text

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from transferlm.errors import DataError
 from transferlm.progress import Progress, say
-from transferlm.text.files import existing, numbered_lines, refuse_half_characters
+from transferlm.text.files import Meter, existing, numbered_lines, refuse_half_characters
 from transferlm.text.readers import column_names, format_of, read_rows
 
 __all__ = ["Source", "Table", "opened"]
@@ -39,8 +39,8 @@ class Source(ABC):
     size: int | None = None
 
     @abstractmethod
-    def texts(self) -> Iterator[str | None]:
-        """Every text in order, empty and missing ones among them."""
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
+        """Every text in order, empty and missing ones among them; `meter` is told the bytes read on the way."""
 
 
 class _Memory(Source):
@@ -55,7 +55,7 @@ class _Memory(Source):
             refuse_half_characters(text, "the list", number)
             self._texts.append(text)
 
-    def texts(self) -> Iterator[str | None]:
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:  # noqa: ARG002
         yield from self._texts
 
 
@@ -65,8 +65,8 @@ class _TextFile(Source):
     def __init__(self, path: Path, encoding: str) -> None:
         self._path, self._encoding, self.size = path, encoding, path.stat().st_size
 
-    def texts(self) -> Iterator[str | None]:
-        for _, line in numbered_lines(self._path, self._encoding):
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
+        for _, line in numbered_lines(self._path, self._encoding, meter=meter):
             yield line
 
 
@@ -76,9 +76,9 @@ class Table(Source):
     def __init__(self, path: Path, column: str, encoding: str) -> None:
         self._path, self._column, self._encoding, self.size = path, column, encoding, path.stat().st_size
 
-    def texts(self) -> Iterator[str | None]:
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
         """The column's values, None where one is missing."""
-        for row in read_rows(self._path, [self._column], self._encoding):
+        for row in read_rows(self._path, [self._column], self._encoding, meter):
             yield row.values[self._column]
 
 
@@ -89,8 +89,8 @@ class _Pipe(Source):
         self._path, self._encoding = path, encoding
         self.shown = str(path or "standard input")
 
-    def texts(self) -> Iterator[str | None]:
-        for _, line in numbered_lines(self._copy, self._encoding, shown=self.shown):
+    def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
+        for _, line in numbered_lines(self._copy, self._encoding, shown=self.shown, meter=meter):
             yield line
 
     @cached_property

@@ -7,14 +7,17 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from transferlm.errors import DataError, SettingError
 
-__all__ = ["existing", "numbered_lines", "refuse_half_characters"]
+__all__ = ["Meter", "existing", "numbered_lines", "refuse_half_characters"]
+
+Meter = Callable[[int], object]
+"""Called with the number of bytes just read from disk, compressed where the file is: what progress counts."""
 
 _SAMPLE = 1 << 20
 """Bytes read to guess an encoding."""
@@ -37,7 +40,12 @@ def existing(path: str | Path) -> Path:
 
 
 def numbered_lines(
-    path: Path, encoding: str = "utf-8", *, keep_ends: bool = False, shown: str | None = None
+    path: Path,
+    encoding: str = "utf-8",
+    *,
+    keep_ends: bool = False,
+    shown: str | None = None,
+    meter: Meter | None = None,
 ) -> Iterator[tuple[int, str]]:
     r"""Yield (1-based line number, line) of a text file or `.gz`, holding one line in memory.
 
@@ -49,6 +57,7 @@ def numbered_lines(
         encoding: Its character encoding.
         keep_ends: Keep the line's end (what `csv` needs); otherwise `\n` and `\r\n` are taken off.
         shown: The name that errors give instead of the path.
+        meter: Told how many bytes are read, as they are.
 
     Raises:
         DataError: Unreadable, cut off, wrongly encoded (line, byte and an encoding to try are named), or
@@ -57,7 +66,7 @@ def numbered_lines(
     """
     name, line = shown or str(path), 0
     try:
-        with _opened(path) as raw, io.TextIOWrapper(raw, _codec(encoding), newline="\n") as text:
+        with _opened(path, meter) as raw, io.TextIOWrapper(raw, _codec(encoding), newline="\n") as text:
             for line, content in enumerate(text, start=1):
                 if "\0" in content:
                     message = "a NUL byte: this is no text file, or it is UTF-16 (then try --encoding utf-16)"
@@ -84,8 +93,38 @@ def refuse_half_characters(text: str, path: str | None = None, line: int | None 
         raise DataError(f"{half}: repair the text", path=path, line=line) from None
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+def _opened(path: Path, meter: Meter | None = None) -> IO[bytes]:
+    raw: Any = io.BufferedReader(_Metered(path, meter)) if meter is not None else path.open("rb")
+    if path.suffix.lower() != ".gz":
+        return raw  # type: ignore[no-any-return]
+    return _Unpacked(raw)  # type: ignore[return-value]
+
+
+class _Metered(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, meter: Meter) -> None:
+        super().__init__(path, "rb")
+        self._meter = meter
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read into `buffer`, and tell."""
+        count: int | None = super().readinto(buffer)
+        self._meter(count or 0)
+        return count
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzip archive that closes the file it reads from."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+        self._packed = packed
+
+    def close(self) -> None:
+        """Close both."""
+        super().close()
+        self._packed.close()
 
 
 def _codec(encoding: str) -> str:

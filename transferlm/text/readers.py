@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError, alternatives
-from transferlm.text.files import existing, numbered_lines, refuse_half_characters
+from transferlm.text.files import Meter, existing, numbered_lines, refuse_half_characters
 
 __all__ = ["FORMATS", "Row", "column_names", "format_of", "read_rows"]
 
@@ -52,7 +52,9 @@ def format_of(path: str | Path) -> str | None:
     return FORMATS.get(Path(name.stem).suffix.lower() if name.suffix.lower() == ".gz" else name.suffix.lower())
 
 
-def read_rows(source: Any, columns: Sequence[str] | None = None, encoding: str = "utf-8") -> Iterator[Row]:
+def read_rows(
+    source: Any, columns: Sequence[str] | None = None, encoding: str = "utf-8", meter: Meter | None = None
+) -> Iterator[Row]:
     """Read a table row by row, in constant memory where it is a file.
 
     CSV and TSV need a header and the same number of fields in every row. TSV has no line breaks within a
@@ -63,6 +65,7 @@ def read_rows(source: Any, columns: Sequence[str] | None = None, encoding: str =
         source: A path (see `FORMATS`), a `pandas.DataFrame` or a `datasets.Dataset`.
         columns: The columns wanted; None for all.
         encoding: Character encoding of text formats.
+        meter: Told how many bytes of a file are read, as they are.
 
     Raises:
         DataError: Missing file or column (those there are get named), wrong encoding, no rows, ragged rows,
@@ -70,7 +73,7 @@ def read_rows(source: Any, columns: Sequence[str] | None = None, encoding: str =
     """
     if isinstance(source, str | Path):
         path = existing(source)
-        return _READERS[_known_format(path)](path, columns, encoding)
+        return _READERS[_known_format(path)](path, columns, encoding, meter)
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "columns"):
         return _read_frame(source, columns)
@@ -123,8 +126,8 @@ def _written(value: Any, where: str | Path, line: int, column: str) -> str | Non
     return None if value != value else str(value)
 
 
-def _read_csv(path: Path, columns: Sequence[str] | None, encoding: str) -> Iterator[Row]:
-    lines = (line for _, line in numbered_lines(path, encoding, keep_ends=True))
+def _read_csv(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
+    lines = (line for _, line in numbered_lines(path, encoding, keep_ends=True, meter=meter))
     csv.field_size_limit(2**31 - 1)  # the largest that fits a C long everywhere; the default refuses long documents
     reader = csv.reader(lines, strict=True)
 
@@ -150,14 +153,14 @@ def _csv_problem(message: str) -> str:
     return f"no valid CSV ({message.split(' - ')[0]})"
 
 
-def _read_tsv(path: Path, columns: Sequence[str] | None, encoding: str) -> Iterator[Row]:
+def _read_tsv(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
     def field(text: str) -> str:
         quoted = re.fullmatch(r'"((?:[^"]|"")*)"', text)
         return quoted[1].replace('""', '"') if quoted else text
 
     records = (
         (line, [field(text) for text in content.split("\t")] if content else [])
-        for line, content in numbered_lines(path, encoding)
+        for line, content in numbered_lines(path, encoding, meter=meter)
     )
     return _with_header(records, path, columns)
 
@@ -188,9 +191,9 @@ def _refuse_empty(rows: int, where: str | Path, *, header: bool = False) -> None
         raise DataError("there is a header and no row" if header else "there is no row: it is empty", path=where)
 
 
-def _read_jsonl(path: Path, columns: Sequence[str] | None, encoding: str) -> Iterator[Row]:
+def _read_jsonl(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
     wanted: list[str] | None = None
-    for line, content in numbered_lines(path, encoding):
+    for line, content in numbered_lines(path, encoding, meter=meter):
         if not content.strip():
             continue
         try:
@@ -212,10 +215,10 @@ def _read_jsonl(path: Path, columns: Sequence[str] | None, encoding: str) -> Ite
     _refuse_empty(0 if wanted is None else 1, path)
 
 
-def _read_fasttext(path: Path, columns: Sequence[str] | None, encoding: str) -> Iterator[Row]:
+def _read_fasttext(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
     wanted = _chosen(columns, ("label", "text"), path)
     rows = 0
-    for line, content in numbered_lines(path, encoding):
+    for line, content in numbered_lines(path, encoding, meter=meter):
         if not content.strip():
             continue
         labels = re.findall(rf"(?:^|(?<=\s)){_PREFIX}(\S*)", content)
@@ -232,7 +235,12 @@ def _read_fasttext(path: Path, columns: Sequence[str] | None, encoding: str) -> 
     _refuse_empty(rows, path)
 
 
-def _read_parquet(path: Path, columns: Sequence[str] | None, encoding: str) -> Iterator[Row]:  # noqa: ARG001
+def _read_parquet(
+    path: Path,
+    columns: Sequence[str] | None,
+    encoding: str,  # noqa: ARG001
+    meter: Meter | None,
+) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -241,6 +249,8 @@ def _read_parquet(path: Path, columns: Sequence[str] | None, encoding: str) -> I
         with pq.ParquetFile(path) as table:
             wanted = _chosen(columns, table.schema_arrow.names, path)
             for batch in table.iter_batches(batch_size=4096, columns=wanted):
+                if meter is not None:
+                    meter(round(path.stat().st_size * batch.num_rows / table.metadata.num_rows))
                 for values in zip(*(batch.column(name).to_pylist() for name in wanted), strict=True):
                     row += 1
                     cells = zip(wanted, values, strict=True)
@@ -289,7 +299,7 @@ def _name(value: Any, names: Callable[[int], str] | None) -> Any:
     return None if value < 0 else names(value)
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str] | None, str], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str] | None, str, Meter | None], Iterator[Row]]] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "jsonl": _read_jsonl,

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -148,6 +148,24 @@ class Tokenizer(ABC):
         for start in range(0, len(texts), _BATCH):
             encoded += self._write(texts[start : start + _BATCH], room)
         return encoded
+
+    def pieces(self, texts: Sequence[str], max_length: int) -> Iterator[np.ndarray]:
+        """Every text as rows of at most `max_length` ids, special tokens around each: what is longer goes on in the
+        next row, so that nothing is left off.
+
+        Raises:
+            SettingError: `max_length` leaves no room for a token.
+        """
+        prefix, suffix = self._affixes
+        room = max_length - self.special_count
+        if room < 1:
+            raise SettingError(
+                f"max_length {max_length} leaves no room for text: give {self.special_count + 1} or more"
+            )
+        for tokens in self.encode(texts):
+            inner = tokens.ids[len(prefix) : len(tokens) - len(suffix)]
+            for start in range(0, len(inner), room):
+                yield np.concatenate([prefix, inner[start : start + room], suffix])
 
     def _write(self, texts: Sequence[str], room: int | None) -> list[Tokens]:
         library = self._ready()

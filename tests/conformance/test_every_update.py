@@ -1,0 +1,114 @@
+"""What holds for every update with every family: it works or names what would, and never touches its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import transferlm as tl
+from transferlm import catalog
+from transferlm.errors import DataError, SettingError, UnsupportedError
+from transferlm.models.base import Encoder, Model
+
+FAMILIES = sorted(catalog.entries("models"))
+UPDATES = sorted(catalog.entries("updates"))
+QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4}
+ModelOf = Callable[..., Any]
+
+
+def quick(name: str) -> Any:
+    """The update with the least work."""
+    known = {field.name for field in catalog.entry("updates", name).hyper_parameters}
+    return catalog.find("updates", name)(**{k: v for k, v in QUICK.items() if k in known})
+
+
+def able(name: str) -> list[str]:
+    needed = catalog.find("updates", name).requires  # type: ignore[attr-defined]
+    return [f for f in FAMILIES if all(issubclass(catalog.find("models", f), c) for c in needed)]
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pair_works_or_names_what_would(
+    family: str, name: str, model_of: ModelOf, review_texts: list[str], tmp_path: Path
+) -> None:
+    model = model_of(family)
+    before, story = model.fingerprint, model.lineage
+    method = quick(name)
+    if family not in able(name):
+        with pytest.raises(UnsupportedError) as error:
+            method.update(model, review_texts)
+        assert all(word in str(error.value) for word in (name, family, *able(name)))
+        return
+    made = method.update(model, review_texts, seed=1)
+    assert isinstance(made, Model)
+    assert model.fingerprint == before != made.fingerprint
+    assert model.lineage == story
+    assert not model.module.training
+    assert not made.module.training
+    assert made.hyper_parameters() == model.hyper_parameters()
+    assert method.update(model, review_texts, seed=1).fingerprint == made.fingerprint
+    assert method.update(model, review_texts, seed=2).fingerprint != made.fingerprint
+    made.save(tmp_path / "m")
+    opened = tl.load(tmp_path / "m")
+    assert isinstance(opened, Encoder)
+    assert isinstance(opened, Model)
+    assert opened.fingerprint == made.fingerprint
+    assert opened.lineage == made.lineage
+    assert np.array_equal(opened.encode(review_texts[:4]).features, made.encode(review_texts[:4]).features)
+    again = method.update(opened, review_texts, seed=3)
+    assert again.fingerprint == method.update(made, review_texts, seed=3).fingerprint, "what was saved is all there is"
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_story_names_method_data_and_seed(name: str, model_of: ModelOf, review_texts: list[str]) -> None:
+    model = model_of(able(name)[0])
+    method = quick(name)
+    lineage = method.update(model, tl.Corpus(review_texts), seed=5).lineage
+    assert (lineage.step, lineage.seed) == ("update", 5)
+    assert lineage.method == {"name": name, "hyper_parameters": method.hyper_parameters()}
+    assert lineage.data[0]["hash"] == tl.Corpus(review_texts).hash
+    assert len(lineage.parents) == 1
+    assert np.isfinite(lineage.scores["train_loss"])
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_order_of_earlier_random_numbers_does_not_matter(
+    name: str, model_of: ModelOf, review_texts: list[str]
+) -> None:
+    import torch
+
+    model = model_of(able(name)[0])
+    first = quick(name).update(model, review_texts).fingerprint
+    torch.rand(5)
+    np.random.rand(5)  # noqa: NPY002
+    assert quick(name).update(model, review_texts).fingerprint == first
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_text_of_nothing_is_refused(name: str, model_of: ModelOf) -> None:
+    with pytest.raises(DataError, match="empty"):
+        quick(name).update(model_of(able(name)[0]), ["", "  "])
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("steps", 0), ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("clip", -1.0), ("warmup", 2.0)],
+)
+def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, setting: str, value: Any) -> None:
+    with pytest.raises(SettingError, match=setting):
+        catalog.find("updates", name)(**{setting: value})
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_short_text_bounds_the_steps(name: str, model_of: ModelOf) -> None:
+    settings = {**QUICK, "steps": 500, "epochs": 1, "batch_size": 2}
+    known = {field.name for field in catalog.entry("updates", name).hyper_parameters}
+    method = catalog.find("updates", name)(**{k: v for k, v in settings.items() if k in known})
+    made = method.update(model_of("masked_transformer"), ["a film", "a room", "a meal", "a book"])  # type: ignore[attr-defined]
+    assert made.lineage.scores["steps"] == 2

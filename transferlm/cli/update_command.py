@@ -1,0 +1,65 @@
+"""`transferlm update`: a model learns from new text, and what it forgot is measured."""
+
+from __future__ import annotations
+
+import click
+
+from transferlm.cli.plugs import Plug, PluggedCommand, built
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
+
+
+class _Command(PluggedCommand):
+    plugs = (Plug("method", "updates"),)
+
+
+@click.command("update", cls=_Command)
+@click.argument("folder")
+@click.argument("new", nargs=-1, required=True)
+@click.option("--method", type=PlugName("updates"), required=True, help="How the model learns.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the updated model to.")
+@click.option("--old", multiple=True, help="Text of the kind it knew before, to measure what it forgot; repeatable.")
+@click.option("--max-forgetting", type=click.FloatRange(0), help="Largest rise of the old text's loss: 0.02 is 2%.")
+@click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
+@click.option("--column", help="The column that holds the text, for tables.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
+@everywhere
+def command(
+    folder: str,
+    new: tuple[str, ...],
+    method: str,
+    output: str,
+    old: tuple[str, ...],
+    max_forgetting: float | None,
+    max_length: int | None,
+    column: str | None,
+    encoding: str,
+    as_json: bool,
+    seed: int,
+) -> None:
+    """Teach the model in FOLDER (or a fetched or hub name) the texts of NEW: files, tables, folders, or - .
+
+    A part of the text is held out and scored before and after. Where the old text's loss rises by more than
+    --max-forgetting, nothing is written. Interrupted, the same command goes on where it stopped, to the same bits.
+    """
+    from transferlm import lifecycle
+    from transferlm.errors import ForgettingError
+    from transferlm.storage import refuse_occupied
+    from transferlm.text.corpus import Corpus
+
+    refuse_occupied(output)
+    model = lifecycle.load(folder, **({"max_length": max_length} if max_length else {}))
+    texts = Corpus(*new, column=column, encoding=encoding)
+    known = Corpus(*old, column=column, encoding=encoding) if old else None
+    way = built("updates", "method", method)
+    try:
+        with kept_state(output) as state:
+            updated = lifecycle.update(model, texts, way, known, max_forgetting, seed, state)
+            updated.model.save(output)
+    except ForgettingError as error:
+        if as_json and isinstance(error.report, lifecycle.Report):
+            show_json(error.report.as_json())
+        raise
+    if as_json:
+        show_json(updated.report.as_json())
+    else:
+        click.echo(f"{output}\n{updated.report}")

@@ -1,0 +1,125 @@
+"""The gate of an update: what the model gained and lost on texts it never trained on, and whether that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transferlm.errors import ForgettingError, SettingError, UnsupportedError
+from transferlm.measure.held_out import Change, HeldOut, Loss, held_out
+from transferlm.models.base import Model
+from transferlm.storage import Lineage
+from transferlm.text.corpus import Corpus
+
+__all__ = ["Gate", "Report"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an update did to texts that it never trained on.
+
+    Attributes:
+        new: Loss on texts of the new kind before and after; None where it was not measured.
+        old: The same for the old kind.
+        accepted: Whether the update stands; False only where it forgot more than was allowed.
+        remarks: Why something was not measured.
+    """
+
+    new: Change | None
+    old: Change | None
+    accepted: bool
+    remarks: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """`old` (or null), `new`, `accepted`; losses in nats a token, null where not measured."""
+        new = self.new.as_json() if self.new else {"before": None, "after": None}
+        return {"old": self.old.as_json() if self.old else None, "new": new, "accepted": self.accepted}
+
+    def __str__(self) -> str:
+        lines = [f"{kind} text: {change or 'not measured'}" for kind, change in (("new", self.new), ("old", self.old))]
+        return "\n".join([*lines, *self.remarks])
+
+
+class Gate:
+    """Keeps texts aside, measures a model on them before and after, and refuses what forgot too much.
+
+    Args:
+        new: Texts to learn from.
+        old: Texts of the kind that the model knew before; without them forgetting is not measured.
+        limit: Largest relative rise of the loss on the old text; none lets everything pass.
+        seed: Decides which texts are kept aside.
+
+    Raises:
+        SettingError: There is a limit and no old text, or a limit below 0.
+    """
+
+    def __init__(self, new: Corpus, old: Corpus | None, limit: float | None, seed: int) -> None:
+        if limit is not None and not limit >= 0:
+            raise SettingError(f"max_forgetting {limit}: give 0 or more; 0.02 lets the old text's loss rise by 2%")
+        if limit is not None and old is None:
+            raise SettingError(f"max_forgetting {limit} needs old text to measure on: give some, or leave it out")
+        self.limit = limit
+        self.new = held_out(new, seed)
+        self.old = None if old is None else held_out(old, seed).without(self.new.train)
+        self._parts = [self.new] if self.old is None else [self.new, self.old]
+        self._losses: list[list[Loss | None]] = []
+
+    @property
+    def rehearsed(self) -> Corpus | None:
+        """The old text that may be trained on."""
+        return None if self.old is None else self.old.train
+
+    def measure(self, model: Model) -> None:
+        """Score the held-out texts: call it before the update and after it.
+
+        Raises:
+            UnsupportedError: Forgetting is limited and can't be measured.
+        """
+        self._losses.append([part.loss(model) for part in self._parts])
+        if self.limit is not None and self.old is not None and self._losses[-1][1] is None:
+            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_unmeasured(self.old)}")
+
+    def judge(self, model: Model) -> Report:
+        """The report, also written into the model's lineage.
+
+        Raises:
+            ForgettingError: The loss on the old text rose by more than the limit.
+        """
+        before, after = self._losses
+        changes = [Change(b, a) if b and a else None for b, a in zip(before, after, strict=True)]
+        report = self._report(changes)
+        _tell(model.lineage, self._parts, report)
+        if not report.accepted and report.old is not None:
+            raise ForgettingError(
+                f"refused: the loss on held-out old text rose by {report.old.rise:.2%} ({report.old.before.nats:.4f}"
+                f" to {report.old.after.nats:.4f} nats a token), more than the {self.limit:.2%} allowed; nothing is"
+                " written: take fewer steps, a lower learning rate, or a higher limit",
+                report,
+            )
+        return report
+
+    def _report(self, changes: Sequence[Change | None]) -> Report:
+        old = changes[1] if self.old is not None else None
+        remarks = [_unmeasured(part) for part, change in zip(self._parts, changes, strict=True) if change is None]
+        if self.old is None:
+            remarks.append("no old text was given, so forgetting was not measured")
+        accepted = self.limit is None or (old is not None and old.rise <= self.limit)
+        return Report(changes[0], old, accepted, tuple(dict.fromkeys(remarks)))
+
+
+def _unmeasured(part: HeldOut) -> str:
+    if part.texts:
+        return "the model has no loss of its own to measure with (no head that predicts tokens)"
+    return f"{part.name} holds no text that could be kept aside: give several, not all of them in the new text too"
+
+
+def _tell(lineage: Lineage, parts: Sequence[HeldOut], report: Report) -> None:
+    """Put what was measured, and on what, into the model's story."""
+    lineage.data += [part.described() for part in parts if part.texts]
+    lineage.notes += report.remarks
+    for kind, change in (("new", report.new), ("old", report.old)):
+        for when, loss in (("before", change.before), ("after", change.after)) if change else ():
+            lineage.scores[f"{kind}_loss_{when}"] = loss.nats
+            if loss.bits_per_byte is not None:
+                lineage.scores[f"{kind}_bits_per_byte_{when}"] = loss.bits_per_byte

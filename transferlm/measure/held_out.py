@@ -1,0 +1,122 @@
+"""Texts kept aside from training, and a model's own loss on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transferlm.measure.language import score
+from transferlm.models.base import Causal, Model, SelfSupervised
+from transferlm.text.corpus import Corpus
+
+__all__ = ["Change", "HeldOut", "Loss", "held_out"]
+
+SHARE, MOST = 0.05, 1000
+"""A twentieth of the texts is held out, and no more than some thousand: more would cost minutes and tell no more."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A model's loss on held-out texts.
+
+    Attributes:
+        nats: Mean nats a token: of each next one for causal models; of each hidden one, under fixed masks, for masked
+            ones (a pseudo-loss, no perplexity).
+        bits_per_byte: Of the texts with their ends, in UTF-8; None where the model gives no distribution over strings
+            (a closed vocabulary, or a masked model).
+    """
+
+    nats: float
+    bits_per_byte: float | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """The loss before and after."""
+
+    before: Loss
+    after: Loss
+
+    @property
+    def rise(self) -> float:
+        """How much the loss rose, relative to what it was: 0.02 is 2%; negative where it fell."""
+        return self.after.nats / self.before.nats - 1
+
+    def as_json(self) -> dict[str, float]:
+        """`before` and `after` in nats a token."""
+        return {"before": self.before.nats, "after": self.after.nats}
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        told = f"{before.nats:.4f} before, {after.nats:.4f} after, in nats a token ({self.rise:+.2%})"
+        if before.bits_per_byte is None or after.bits_per_byte is None:
+            return told
+        return f"{told}; {before.bits_per_byte:.4f} and {after.bits_per_byte:.4f} bits per byte"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Texts kept aside to be scored.
+
+    Attributes:
+        name: The corpus they come from.
+        train: The rest, for training.
+        texts: The texts, none of which stands in a training part; empty where none could be kept aside.
+    """
+
+    name: str
+    train: Corpus
+    texts: tuple[str, ...]
+
+    def without(self, trained_on: Iterable[str]) -> HeldOut:
+        """The same without texts that stand, word for word, in another training part."""
+        return HeldOut(self.name, self.train, _unseen(self.texts, trained_on))
+
+    def loss(self, model: Model) -> Loss | None:
+        """The model's loss on the texts; None where it has none of its own, or no text could be kept aside."""
+        if not self.texts or not measurable(model):
+            return None
+        return _causal(model, self.texts) if isinstance(model, Causal) else _masked(model, self.texts)
+
+    def described(self) -> dict[str, Any]:
+        """For a lineage."""
+        return {"name": f"{self.name} (held out)", "hash": Corpus(self.texts).hash, "texts": len(self.texts)}
+
+
+def held_out(corpus: Corpus, seed: int = 0) -> HeldOut:
+    """Keep a twentieth of the texts aside, a thousand at the most, and leave out those that also stand in the rest.
+
+    A corpus of one text is all training: nothing can be kept aside.
+    """
+    count = corpus.survey().texts
+    if count < 2:
+        return HeldOut(corpus.name, corpus, ())
+    train, held = corpus.held_out(min(SHARE, MOST / count), seed)
+    return HeldOut(corpus.name, train, _unseen(list(held), train))
+
+
+def measurable(model: Model) -> bool:
+    """Whether the model has a loss of its own that means something already."""
+    return isinstance(model, Causal) or (isinstance(model, SelfSupervised) and not model.lacks_head)
+
+
+def _unseen(texts: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
+    kept = set(texts)
+    kept -= {text for text in others if text in kept}
+    return tuple(text for text in texts if text in kept)
+
+
+def _causal(model: Causal, texts: Sequence[str]) -> Loss:
+    scores = score(model, texts)
+    return Loss(scores.nats / scores.tokens, scores.bits_per_byte)
+
+
+def _masked(model: Model, texts: Sequence[str]) -> Loss:
+    import torch
+
+    assert isinstance(model, SelfSupervised)
+    objective = model.objective(Corpus(texts))
+    objective.module.eval()
+    with torch.inference_mode():
+        return Loss(objective.mean_loss())

@@ -1,0 +1,86 @@
+"""Log-probabilities by a recurrent network: texts side by side or as one stream, in memory that no length moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.models._stream import State
+from transferlm.neural.batching import by_length
+
+__all__ = ["Scorer"]
+
+_TOKENS = 4096
+"""Tokens of one call of the recurrent layer: a call's cost is spread thin from 512 on, and memory stays small."""
+_ROWS = 256
+"""States whose softmax is computed together: over 10,000 types that is 10 MB of logits, near what caches hold."""
+
+
+class Scorer:
+    """Scores targets with a network, each text preceded by the end token; in fp32, so that probabilities sum to 1.
+
+    Args:
+        network: Gives `states(ids, state)` and `logits(states)`; it is put into evaluation mode.
+        end_id: The token that opens a text.
+    """
+
+    def __init__(self, network: nn.Module, end_id: int) -> None:
+        self.network, self.end_id = network.eval(), end_id
+        self.device = next(network.parameters()).device
+        self.state: State | None = None
+
+    @torch.inference_mode()
+    def alone(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Each text on its own, texts of like length side by side.
+
+        Args:
+            targets: Token ids of each text, its end last.
+
+        Returns:
+            Log-probabilities of each text's tokens, float64.
+        """
+        lengths = np.array([len(ids) for ids in targets], dtype=np.int64)
+        logs: list[np.ndarray] = [np.empty(0)] * len(targets)
+        for rows in by_length(lengths, tokens=_TOKENS):
+            block = np.full((len(rows), 1 + lengths[rows].max()), self.end_id, dtype=np.int32)
+            for place, row in enumerate(rows):
+                block[place, 1 : 1 + lengths[row]] = targets[row]
+            found, _ = self._scored(block, lengths[rows], None)
+            for place, row in enumerate(rows):
+                logs[row] = found[place, : lengths[row]].copy()
+        return logs
+
+    @torch.inference_mode()
+    def streamed(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `alone`, but the state goes on from text to text, and from one call to the next."""
+        stream = np.concatenate([[self.end_id], *targets])[None]
+        found, self.state = self._scored(stream, np.array([stream.shape[1] - 1]), self.state)
+        return np.split(found[0], np.cumsum([len(ids) for ids in targets])[:-1])
+
+    def _scored(self, block: np.ndarray, lengths: np.ndarray, state: State | None) -> tuple[np.ndarray, State | None]:
+        """Log-probabilities of `block[:, 1:]` (texts, tokens) given what stands before, and the last state."""
+        width = block.shape[1] - 1
+        logs = np.zeros((len(block), width))
+        step = max(1, _TOKENS // len(block))
+        for start in range(0, width, step):
+            stop = min(start + step, width)
+            states, state = self.network.states(self._tensor(block[:, start:stop]), state)  # type: ignore[operator]
+            inside = np.arange(start, stop)[None] < lengths[:, None]
+            wanted = self._tensor(block[:, start + 1 : stop + 1][inside])
+            logs[:, start:stop][inside] = self._log_probs(states[torch.from_numpy(inside).to(self.device)], wanted)
+        return logs, state
+
+    def _log_probs(self, states: torch.Tensor, wanted: torch.Tensor) -> np.ndarray:
+        """Log-softmax at the wanted tokens: cross-entropy reads logits once, where log-sum-exp passes five times."""
+        parts = [
+            functional.cross_entropy(self.network.logits(some).float(), ids, reduction="none")  # type: ignore[operator]
+            for some, ids in zip(torch.split(states, _ROWS), torch.split(wanted, _ROWS), strict=True)
+        ]
+        return -torch.cat(parts).double().cpu().numpy()
+
+    def _tensor(self, ids: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(ids.astype(np.int64)).to(self.device)

@@ -1,0 +1,111 @@
+"""Teach an encoder to tell texts apart: two views of a text belong together, all others do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.errors import DataError, SettingError, UnsupportedError
+from transferlm.models.base import Encoder, GradientTrained, Model
+from transferlm.neural.batching import EpochBatch
+from transferlm.neural.checkpoint import Checkpoint
+from transferlm.neural.embedding import only_rows
+from transferlm.neural.loop import Group, Settings, fit
+from transferlm.seeding import derive
+from transferlm.storage import Lineage
+from transferlm.text.corpus import Corpus
+from transferlm.updates._encoder_text import EncoderText
+from transferlm.updates.base import Update, at_least
+
+__all__ = ["ContrastivePretraining"]
+
+
+@dataclass(frozen=True)
+class ContrastivePretraining(Update):
+    """Unsupervised SimCSE (Gao et al. 2021, eq. 1): a text encoded twice under different dropout is its own positive.
+
+    The other texts of the batch are the negatives. Vectors are pooled as the model pools them; only the embedding rows
+    that the text uses move.
+    """
+
+    steps: int = 300
+    """Most optimizer steps; the method needs few (Gao et al. 2021 stop after one pass over a million sentences)."""
+    epochs: int = 3
+    """Most passes over the text: training ends with whichever comes first."""
+    learning_rate: float = 3e-5
+    """Peak step size."""
+    batch_size: int = 32
+    """Texts a step, each encoded twice; more give harder negatives."""
+    temperature: float = 0.05
+    """Divides the cosines: the smaller, the more the nearest negatives count."""
+    warmup: float = 0.0
+    """Share of the steps over which the learning rate rises."""
+    weight_decay: float = 0.0
+    """Shrinkage of weight matrices."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bfloat16 where the hardware multiplies it natively, else fp32."""
+
+    requires: ClassVar[tuple[type, ...]] = (Encoder, GradientTrained)
+
+    def __post_init__(self) -> None:
+        at_least(1, steps=self.steps, epochs=self.epochs)
+        at_least(2, batch_size=self.batch_size)
+        if not self.temperature > 0:
+            raise SettingError(f"temperature {self.temperature}: give a number above 0")
+        self._settings(self.steps)
+
+    def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
+        """Pull the two views of each text together and push the others of the batch away.
+
+        Raises:
+            UnsupportedError: The model has no dropout, so that both views would be the same.
+            DataError: There is one text only.
+        """
+        assert isinstance(model, GradientTrained)
+        if new.survey().texts < 2:
+            raise DataError(f"{new.name} holds one text: contrastive_pretraining tells texts apart, give two or more")
+        text = EncoderText(model, new)
+        if not any(isinstance(part, nn.Dropout) and part.p > 0 for part in model.module.modules()):
+            raise UnsupportedError("contrastive_pretraining needs dropout, and this model has none: try denoising")
+        key = self._key(model, new, seed)
+        steps = text.steps(self.steps, self.epochs, self.batch_size)
+        torch.manual_seed(derive(seed, "dropout"))
+        with only_rows(model.embedding, text.used()) as renamed:
+            history = fit(
+                model.module,
+                text.order(self.batch_size, seed),
+                lambda batch: self._loss(model, text, batch, renamed),
+                self._settings(steps),
+                groups=[Group(text.parameters())],
+                checkpoint=Checkpoint(checkpoints, key) if checkpoints is not None else None,
+                tokens=text.tokens,
+                description="contrastive pretraining",
+            )
+        return Lineage(scores={"train_loss": history.losses[-1], "steps": history.steps}, notes=text.notes())
+
+    def _loss(self, model: GradientTrained, text: EncoderText, batch: EpochBatch, renamed: np.ndarray) -> torch.Tensor:
+        """Gao et al. 2021, eq. 1: cosines of first (rows) and second views (columns); the diagonal is right."""
+        ids = [text.rows[row] for row in batch.rows]
+        states = model.text_states(text.laid_out([*ids, *ids], renamed)).float()
+        one, other = functional.normalize(states, dim=1).chunk(2)
+        cosines = one @ other.T / self.temperature
+        return functional.cross_entropy(cosines, torch.arange(len(ids), device=cosines.device))
+
+    def _settings(self, steps: int) -> Settings:
+        return Settings(
+            epochs=1,
+            steps=steps,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+            clip=self.clip,
+            precision=self.precision,
+        )
