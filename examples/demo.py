@@ -26,7 +26,7 @@ def parts(source: str, *sizes: int) -> list[tl.Examples]:
 
 def english(folder: Path) -> None:
     """Film reviews: a pretrained encoder with few labels and with many."""
-    train, test = parts("imdb", 2000, 400)
+    train, test = parts("imdb", 1200, 300)
     sources = {"minilm": tl.load(tl.fetch("minilm"), max_length=128)}
     found = tl.compare(train, test, sources, [tl.strategies.FeatureExtraction()], tl.Plan(sizes=(8, 64)))
     found.show()
@@ -39,7 +39,7 @@ def english(folder: Path) -> None:
 
 def chinese(folder: Path) -> None:
     """Shop reviews: a character LSTM pretrained here on reviews without their labels, and a multilingual encoder."""
-    unlabelled, train, test = parts("chinese-reviews", 8000, 2000, 500)
+    unlabelled, train, test = parts("chinese-reviews", 8000, 1500, 400)
     reader = tl.models.Recurrent(
         tokenizer=tl.tokenizers.Character(vocabulary_size=3000),
         width=256,
