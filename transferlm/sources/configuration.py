@@ -130,11 +130,15 @@ def _files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _default_index() -> str:
-    """The index that pip uses when nothing is configured."""
+    """The index that pip uses when nothing is configured, as pip itself knows it.
+
+    Raises:
+        SourceError: There is no pip here to ask (environments that uv makes have none).
+    """
     try:
         from pip._internal.models.index import PyPI
-    except ImportError:  # an environment without pip, as uv makes them
-        raise SourceError("no package index is configured: set PIP_INDEX_URL") from None
+    except ImportError:
+        raise SourceError("no package index is configured and pip is not installed: set PIP_INDEX_URL") from None
     return str(PyPI.simple_url)
 
 
