@@ -36,7 +36,7 @@ class StreamReader:
     def __init__(
         self, network: nn.Module, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
     ) -> None:
-        self.module = self.network = network
+        self.module = network
         self.steps, self.learning_rate = steps, learning_rate
         self.length = (len(stream) - 1) // lanes
         if self.length < 1:
@@ -62,9 +62,9 @@ class StreamReader:
         if start == 0:
             self.state = None
         stop = min(start + self.steps, self.length)
-        states, state = self.network.states(self._part(self.inputs, start, stop), self.state)  # type: ignore[operator]
+        states, state = self.module.states(self._part(self.inputs, start, stop), self.state)  # type: ignore[operator]
         self.state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
-        logits = self.network.logits(states)  # type: ignore[operator]
+        logits = self.module.logits(states)  # type: ignore[operator]
         wanted = self._part(self.targets, start, stop)
         return functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten())
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from transferlm.progress import say
+from transferlm.storage import versions
 
 __all__ = ["Carried", "Checkpoint"]
 
@@ -78,7 +79,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
         stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        told = json.dumps({"format": FORMAT, "key": self.key, "facts": facts}, allow_nan=False)
+        told = json.dumps({"format": FORMAT, "key": self.key, "versions": versions(), "facts": facts}, allow_nan=False)
         save_file(stored, partial, metadata={"run": told})
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -96,8 +97,8 @@ class Checkpoint:
         except (SafetensorError, OSError, ValueError) as error:
             say(f"{self.file} can't be read ({error}): training starts anew")
             return None
-        if told.get("format") != FORMAT or told.get("key") != self.key:
-            say(f"{self.file} belongs to a run with other settings or other data: training starts anew")
+        if (told.get("format"), told.get("key"), told.get("versions")) != (FORMAT, self.key, versions()):
+            say(f"{self.file} belongs to a run with other settings, data or library versions: training starts anew")
             return None
         return tensors, told["facts"]
 

@@ -134,7 +134,7 @@ def fit(
     """
     run = _Run(module, batches, loss, settings, groups or [Group([p for p in module.parameters() if p.requires_grad])])
     run.penalty, run.evaluate, run.checkpoint, run.size = penalty, evaluate, checkpoint, tokens or (lambda _: 1)
-    with Progress(description, run.total, "tokens" if tokens else "batches") as progress:
+    with Progress(description, run.total(), "tokens" if tokens else "batches") as progress:
         run.resume(progress)
         while not run.over:
             run.step(progress)
@@ -173,10 +173,9 @@ class _Run(Generic[B]):
         self.over = False
         self.started = time.perf_counter()
 
-    @property
     def total(self) -> float:
-        """What the whole run counts on the progress line."""
-        return sum(self.size(batch) for batch in self.batches(0)) * self.steps / self.steps_an_epoch
+        """What the whole run counts on the progress line; asked while the first epoch's batches lie ready."""
+        return sum(self.size(batch) for batch in self.todo) * self.steps / self.steps_an_epoch
 
     def step(self, progress: Progress) -> None:
         """One optimizer step, and whatever is due after it."""
@@ -317,7 +316,7 @@ class _Run(Generic[B]):
         torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
-        progress.advance(self.total * self.history.steps / self.steps, note="resumed")
+        progress.advance((progress.total or 0) * self.history.steps / self.steps, note="resumed")
 
 
 def _optimizer(

@@ -75,15 +75,14 @@ class FeatureExtraction(Strategy):
         # fraction of the steps.
         mean = np.zeros(short.shape[1]) if issparse(short) else short.mean(axis=0)
         short = short if issparse(short) else short - mean
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ConvergenceWarning)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=ConvergenceWarning)  # told by `n_iter_` below, in our words
             classifier = self._fitted(short, examples, int(counts.min()), seed)
         weights, bias = _softmax_form(classifier.coef_, classifier.intercept_)
         bias = bias - mean @ weights
         weights = back(weights)
-        notes = (
-            [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] if said else []
-        )
+        stopped = int(np.max(classifier.n_iter_)) >= self.steps
+        notes = [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] * stopped
         lineage = Lineage(scores={"train_share_read": float(encoding.read.mean())}, notes=notes)
         return TaskModel(
             model,

@@ -81,7 +81,7 @@ class FineTuning(Strategy):
 
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:
         """Train a copy of the model; its embedding table moves only in the rows that the examples use."""
-        body = model.copy()
+        trained = body = model.copy()
         assert isinstance(body, Encoder)
         assert isinstance(body, GradientTrained)
         train, held = self._parts(examples, seed)
@@ -102,13 +102,12 @@ class FineTuning(Strategy):
                 checkpoint=_checkpoint(self, model, examples, seed, checkpoints),
                 description="fine-tuning",
             )
-        made = body if isinstance(body, Model) else model
         weights, bias = head.arrays()
         scores = {"train_loss": history.losses[history.best if len(held) else -1]}
         if len(held):
             scores["held_out_loss"] = history.evaluations[history.best]
         scores["train_share_read"] = float(share_read(examples.texts, tokens).mean())
-        return TaskModel(made, examples.task, examples.labels, weights, bias, Lineage(scores=scores))
+        return TaskModel(trained, examples.task, examples.labels, weights, bias, Lineage(scores=scores))
 
     def _settings(self, rows: int) -> Settings:
         steps = -(-rows // (self.batch_size * self.accumulate))
@@ -142,7 +141,8 @@ def _checkpoint(
     if folder is None:
         return None
     settings = json.dumps(strategy.hyper_parameters(), sort_keys=True)
-    return Checkpoint(folder, digest("fine_tuning", model.fingerprint, examples.hash, settings, str(seed)))
+    parts = (model.fingerprint, examples.hash, repr(examples.task), settings, str(seed))
+    return Checkpoint(folder, digest("fine_tuning", *parts))
 
 
 class _Trial:
