@@ -38,10 +38,7 @@ def main() -> int:
     found = tl.compare(train, test, {"minilm": tl.load(tl.fetch("minilm"))}, strategies, plan)
     found.show()
     result = found.as_json()
-    record = Record("few_labels", arguments.quick)
-    record.cells.clear()
-    for part in ("cells", "gains", "verdict"):
-        record.cell(part, lambda part=part: result[part])  # type: ignore[misc]
+    Record("few_labels", arguments.quick).keep({part: result[part] for part in ("cells", "gains", "verdict")})
     best, size = strategies[-1], max(plan.sizes)
     name = "fine_tuning" if len(strategies) > 1 else "feature_extraction"
     arm = [cell for cell in found.cells if (cell.source, cell.strategy, cell.labels) == ("minilm", name, size)]

@@ -32,12 +32,16 @@ class Record:
     def cell(self, key: str, measure: Callable[[], Any]) -> Any:
         """The finished cell called `key`, measured now if it was not yet."""
         if key not in self.cells:
-            self.cells[key] = measure()
-            partial = self.path.with_suffix(".partial")
-            document = {**self.facts, "cells": self.cells}
-            partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            partial.replace(self.path)
+            self.keep({**self.cells, key: measure()})
         return self.cells[key]
+
+    def keep(self, cells: dict[str, Any]) -> None:
+        """Replace all cells by these."""
+        self.cells = cells
+        partial = self.path.with_suffix(".partial")
+        document = {**self.facts, "cells": cells}
+        partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(self.path)
 
 
 def _versions() -> dict[str, str]:

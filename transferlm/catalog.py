@@ -12,7 +12,7 @@ from typing import Any
 
 from transferlm.errors import SettingError, alternatives
 
-__all__ = ["KINDS", "Entry", "HyperParameter", "entries", "entry", "find", "lazily", "name_of"]
+__all__ = ["KINDS", "Entry", "HyperParameter", "entries", "entry", "find", "lazily", "name_of", "values_of"]
 
 KINDS = {
     "models": "models",
@@ -198,6 +198,13 @@ def _read_pairs(text: str) -> Any:
         return {name: float(weight) for name, weight in (pair.rsplit("=", 1) for pair in text.split(","))}
     except ValueError:
         return _MISFIT
+
+
+def values_of(plug_in: object) -> dict[str, Any]:
+    """An instance's hyper-parameters: field name -> value, as given to its constructor."""
+    package, _, name = type(plug_in).__module__.rpartition(".")
+    kind = next(kind for kind, folder in KINDS.items() if package == f"transferlm.{folder.replace('/', '.')}")
+    return {field.name: getattr(plug_in, field.name) for field in entry(kind, name).hyper_parameters}
 
 
 def lazily(kind: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

@@ -51,8 +51,7 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     folder = storage.open_folder(sources.locate(source))
     model: Model = catalog.find("models", _family_of(folder)).read(folder)  # type: ignore[attr-defined]
     model.adjust(**hyper_parameters)
-    if not model.lineage.step:
-        model.lineage = folder.lineage()
+    model.lineage = folder.lineage()
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
 
 
@@ -119,7 +118,7 @@ def pretrain(
         DataError: The corpus is empty or unreadable.
     """
     require(model, (Trainable,), "pretrain")
-    corpus = _corpus(corpus)
+    corpus = Corpus.of(corpus)
     fresh = model.untrained(seed)  # type: ignore[attr-defined]
     trained: Model = fresh.fit(corpus, seed, _path(checkpoints))
     trained.lineage = storage.Lineage().child(
@@ -167,13 +166,9 @@ def update(
     """
     body = body_of(model)
     require(body, method.requires, catalog.name_of(method))
-    gate = Gate(_corpus(new), None if old is None else _corpus(old), max_forgetting, seed)
+    gate = Gate(Corpus.of(new), None if old is None else Corpus.of(old), max_forgetting, seed)
     made = method.update(body, gate.new.train, gate.rehearsed, seed, _path(checkpoints), measure=gate.measure)
     return Updated(made, gate.judge(made))
-
-
-def _corpus(texts: Corpus | Iterable[str]) -> Corpus:
-    return texts if isinstance(texts, Corpus) else Corpus(texts)
 
 
 def _path(folder: str | Path | None) -> Path | None:

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForM
 
 import transferlm as tl
 from transferlm.errors import ModelFolderError, UnsupportedError
-from transferlm.models._masked_language import Vocabulary, hide
+from transferlm.models._masked_language import Hideable, hide
 from transferlm.models.masked_transformer import MaskedTransformer
 from transferlm.updates.continued_pretraining import ContinuedPretraining
 
@@ -44,7 +44,7 @@ def with_head(bert_folder: Path, place: Path) -> BertForMaskedLM:
 def test_fifteen_per_cent_are_hidden_as_the_paper_says() -> None:
     draw = np.random.default_rng(0)
     rows = [np.concatenate([[2], draw.integers(5, 1000, 200), [3]]) for _ in range(200)]
-    hidden, places = hide(rows, Vocabulary(4, 0, ORDINARY), np.random.default_rng(1))
+    hidden, places = hide(rows, Hideable(4, 0, ORDINARY), np.random.default_rng(1))
     assert {len(chosen) for chosen in places} == {30}
     now = np.concatenate([h[c] for h, c in zip(hidden, places, strict=True)])
     was = np.concatenate([r[c] for r, c in zip(rows, places, strict=True)])
@@ -61,7 +61,7 @@ def test_fifteen_per_cent_are_hidden_as_the_paper_says() -> None:
 
 def test_short_texts_have_one_token_hidden_and_marks_none() -> None:
     rows = [np.array([2, 9, 3]), np.array([2, 3])]
-    _, places = hide(rows, Vocabulary(4, 0, ORDINARY), np.random.default_rng(0))
+    _, places = hide(rows, Hideable(4, 0, ORDINARY), np.random.default_rng(0))
     assert [chosen.tolist() for chosen in places] == [[1], []]
 
 

@@ -14,9 +14,9 @@ from transferlm.models.base import Encoding
 from transferlm.neural.batching import Batch, by_length, collate
 from transferlm.neural.precision import Precision, autocast
 from transferlm.progress import Progress
-from transferlm.text.tokenizers.base import Tokens
+from transferlm.text.tokenizers.base import Tokens, share_read
 
-__all__ = ["encode_in_batches", "share_read", "weights_digest"]
+__all__ = ["encode_in_batches", "weights_digest"]
 
 
 class _Encodes(Protocol):
@@ -45,15 +45,6 @@ def encode_in_batches(model: _Encodes, texts: Sequence[str], width: int, precisi
             features[rows] = model.text_states(collate(ids, rows, model.pad_id, device)).float().cpu().numpy()
             progress.advance(len(rows))
     return Encoding(features, share_read(texts, tokens))
-
-
-def share_read(texts: Sequence[str], tokens: Sequence[Tokens]) -> np.ndarray:
-    """The share of each text's characters that stand before the cut: float64 of shape (texts,)."""
-    shares = np.ones(len(texts))
-    for row, (text, t) in enumerate(zip(texts, tokens, strict=True)):
-        if t.cut:
-            shares[row] = t.offsets[:, 1].max() / len(text)
-    return shares
 
 
 def weights_digest(module: nn.Module) -> str:

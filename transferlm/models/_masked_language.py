@@ -86,7 +86,7 @@ def published_head(weights: Path, head: MaskedHead, table: torch.Tensor) -> bool
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Hideable:
     """What hiding needs to know of a tokenizer.
 
     Attributes:
@@ -101,7 +101,7 @@ class Vocabulary:
 
 
 def hide(
-    rows: Sequence[np.ndarray], vocabulary: Vocabulary, draw: np.random.Generator
+    rows: Sequence[np.ndarray], vocabulary: Hideable, draw: np.random.Generator
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Hide 15% of each row's ordinary tokens: 80% become the mask, 10% a random token, 10% stay (Devlin et al. 2019).
 
@@ -158,7 +158,7 @@ class MaskedReader:
         body: _Body,
         head: MaskedHead,
         rows: TokenRows,
-        vocabulary: Vocabulary,
+        vocabulary: Hideable,
         batch_size: int,
         seed: int,
     ) -> None:

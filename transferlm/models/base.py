@@ -58,10 +58,17 @@ class Model(ABC):
     def lineage(self, lineage: storage.Lineage) -> None:
         self.__dict__["_lineage"] = lineage
 
+    @property
+    def origin(self) -> storage.Lineage:
+        """The lineage that a child keeps as its parent: for a model fitted by hand, what little is known."""
+        if self.lineage.step:
+            return self.lineage
+        seen = not isinstance(self, FromScratch) or self.trained
+        return storage.Lineage("fitted" if seen else "untrained", method={"name": self.family})
+
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
-        known = catalog.entry("models", self.family).hyper_parameters
-        return {field.name: getattr(self, field.name) for field in known}
+        return catalog.values_of(self)
 
     adjustable: ClassVar[frozenset[str]] = frozenset()
     """Hyper-parameters that an opened model may be given anew, because its weights don't depend on them."""

@@ -18,7 +18,7 @@ from torch import nn
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._masked_language import MaskedHead, MaskedReader, Vocabulary, published_head
+from transferlm.models._masked_language import Hideable, MaskedHead, MaskedReader, published_head
 from transferlm.models.base import Encoder, Encoding, FromScratch, Model, SelfSupervised, digest, made_from
 from transferlm.neural.batching import Batch
 from transferlm.neural.precision import best_device
@@ -148,7 +148,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
         )
         return MaskedReader(self, self.head, rows, self._hideable(), batch_size or 16, seed)
 
-    def _hideable(self) -> Vocabulary:
+    def _hideable(self) -> Hideable:
         mask = self.tokenizer.mask_id
         if mask is None:
             raise UnsupportedError(
@@ -156,7 +156,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
             )
         ordinary = np.array([bool(token) for token in self.tokenizer.vocabulary])
         ordinary[list(self.tokenizer.special_ids)] = False
-        return Vocabulary(mask, self.pad_id, ordinary)
+        return Hideable(mask, self.pad_id, ordinary)
 
     @property
     def lacks_head(self) -> bool:
@@ -224,7 +224,6 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
             )
         model.head = model._found_head(folder)
         model._learnt = folder.said("model").get("trained", True)
-        model.lineage = folder.lineage()
         model.check_settings()
         return model
 

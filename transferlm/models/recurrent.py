@@ -115,7 +115,7 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
         for name in ("dropout", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
-        self._settings()
+        Settings.of(self)
         self._learnt = False
 
     @property
@@ -161,7 +161,7 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
         Raises:
             DataError: The corpus is empty, or too short for one step.
         """
-        whole = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+        whole = Corpus.of(corpus)
         self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
         if not self.tokenizer.trained:
             self.tokenizer.fit(whole)
@@ -169,15 +169,15 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
             self._build(seed)
         splits = self.held_out and whole.survey().texts > 1
         train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
-        reader = self._reader_of(train)
-        judge = self._reader_of(held, training=False) if held is not None else None
+        reader = StreamReader(self.module, self._stream(train), self.batch_size, self.sequence_length)
+        judge = self.objective(held) if held is not None else None
         key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
         torch.manual_seed(derive(seed, "dropout"))
         fit(
             self.module,
             reader.batches,
             reader.loss,
-            self._settings(),
+            Settings.of(self, warmup=0.05, schedule="cosine"),
             evaluate=judge.mean_loss if judge is not None else None,
             checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
             tokens=reader.tokens,
@@ -186,32 +186,17 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
         self._learnt = True
         return self
 
-    def _settings(self) -> Settings:
-        return Settings(
-            epochs=self.epochs,
-            steps=self.steps,
-            evaluate_every=self.evaluate_every,
-            patience=self.patience,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=0.05,
-            schedule="cosine",
-            clip=self.clip,
-        )
-
-    def _reader_of(self, corpus: Corpus, training: bool = True) -> StreamReader:
-        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
-        lanes = self.batch_size if training else min(self.batch_size, len(stream) - 1)
-        return StreamReader(self.module, stream, lanes, self.sequence_length)
-
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
         """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
 
         Lanes are as many as `batch_size` says, fewer where the corpus is too short for one step in each.
         """
-        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        stream = self._stream(corpus)
         lanes = max(1, min(batch_size or self.batch_size, (len(stream) - 1) // self.sequence_length))
         return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4)
+
+    def _stream(self, corpus: Corpus) -> np.ndarray:
+        return token_store(corpus, self._reader(), cache_folder() / "tokens")
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens after an opening end token, cut at `max_length`."""
@@ -307,7 +292,6 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
         model._build(0)
         load_weights(model.module, folder.weights(), skip=model._tied_names())
         model._learnt = folder.said("model").get("trained", True)
-        model.lineage = folder.lineage()
         return model
 
     def _tied_names(self) -> frozenset[str]:

@@ -102,7 +102,6 @@ class UniversalSentenceEncoder(Model, Encoder):
                 f"the weights only {architecture.embeddings:,} rows: they don't belong together"
             )
         model._network = SentenceNetwork(architecture, tensors)
-        model.lineage = folder.lineage()
         return model
 
     def _loaded(self) -> SentenceNetwork:

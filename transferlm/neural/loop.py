@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -56,6 +56,12 @@ class Settings:
     betas: tuple[float, float] = (0.9, 0.999)
     steps: int | None = None
     evaluate_every: int | None = None
+
+    @classmethod
+    def of(cls, plug_in: object, **changes: Any) -> Settings:
+        """A plug-in's hyper-parameters of the same names; `changes` adds the others and replaces some."""
+        own = {f.name: getattr(plug_in, f.name) for f in fields(cls) if hasattr(plug_in, f.name)}
+        return cls(**{**own, **changes})
 
     def __post_init__(self) -> None:
         for name in ("epochs", "accumulate", "steps", "evaluate_every"):

@@ -25,8 +25,7 @@ class Strategy(ABC):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value."""
-        known = catalog.entry("strategies", catalog.name_of(self)).hyper_parameters
-        return {field.name: getattr(self, field.name) for field in known}
+        return catalog.values_of(self)
 
     def transfer(self, model: Model, examples: Examples, seed: int = 0, checkpoints: Path | None = None) -> TaskModel:
         """A task model from `model` and labelled examples; `model` itself is left as it was.
@@ -53,8 +52,7 @@ class Strategy(ABC):
 
     def _lineage(self, model: Model, examples: Examples, seed: int, learnt: Lineage) -> Lineage:
         method = {"name": catalog.name_of(self), "hyper_parameters": self.hyper_parameters()}
-        source = model.lineage if model.lineage.step else Lineage("untrained", method={"name": model.family})
-        return source.child(
+        return model.origin.child(
             "transfer",
             method=method,
             data=[examples.described()],

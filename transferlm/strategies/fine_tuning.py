@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from transferlm.errors import SettingError
-from transferlm.models._gradient_trained import share_read
 from transferlm.models.base import Encoder, GradientTrained, Model, digest
 from transferlm.neural.batching import Batch, by_length, collate, shuffled_by_length
 from transferlm.neural.checkpoint import Checkpoint
@@ -27,6 +26,7 @@ from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
 from transferlm.text.splits import stratified_split
+from transferlm.text.tokenizers.base import share_read
 
 __all__ = ["FineTuning"]
 
@@ -111,17 +111,7 @@ class FineTuning(Strategy):
 
     def _settings(self, rows: int) -> Settings:
         steps = -(-rows // (self.batch_size * self.accumulate))
-        return Settings(
-            epochs=max(self.epochs, -(-self.minimum_steps // steps)),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            schedule=self.schedule,
-            clip=self.clip,
-            accumulate=self.accumulate,
-            patience=self.patience,
-            precision=self.precision,
-        )
+        return Settings.of(self, epochs=max(self.epochs, -(-self.minimum_steps // steps)))
 
     def _parts(self, examples: Examples, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows to train on and rows held out, every class in both; nothing is held out where that can't be."""

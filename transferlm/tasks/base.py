@@ -98,10 +98,7 @@ class Task(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in catalog.entry("tasks", catalog.name_of(self)).hyper_parameters
-        }
+        return catalog.values_of(self)
 
     @abstractmethod
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:

@@ -86,6 +86,11 @@ class Corpus:
         rest = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         self.name = _named(sources[0]) + rest
 
+    @classmethod
+    def of(cls, texts: Corpus | Iterable[str]) -> Corpus:
+        """The corpus given, or one around the texts given."""
+        return texts if isinstance(texts, Corpus) else cls(texts)
+
     def __iter__(self) -> Iterator[str]:
         return self.read()
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from transferlm.errors import DataError
 from transferlm.progress import track
+from transferlm.text.array_file import write_arrays
+from transferlm.text.windows import windows
 
 __all__ = ["TokenRows", "token_rows"]
-
-_BATCH = 1000
 
 
 class TokenRows(Sequence[np.ndarray]):
@@ -55,32 +52,13 @@ def token_rows(
     ids, starts = folder / f"{key[:48]}.ids", folder / f"{key[:48]}.starts"
     # The second file is put in its place last, so that where it stands the first one stands too.
     if not starts.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        bounds = _written(ids, _rows(corpus, write))
+        bounds = write_arrays(ids, _rows(corpus, write))
         if len(bounds) < 2:
             raise DataError("the corpus has no token to learn from: its texts are empty once they are normalised")
-        _written(starts, [bounds])
+        write_arrays(starts, [bounds])
     return TokenRows(np.memmap(ids, dtype=np.int32, mode="r"), np.fromfile(starts, dtype=np.int64))
 
 
 def _rows(corpus: Iterable[str], write: Callable[[Sequence[str]], Iterable[np.ndarray]]) -> Iterator[np.ndarray]:
-    waiting = iter(track(corpus, "tokenising", unit="texts"))
-    while part := list(islice(waiting, _BATCH)):
-        yield from (row.astype(np.int32) for row in write(part))
-
-
-def _written(path: Path, rows: Iterable[np.ndarray]) -> np.ndarray:
-    """Write rows into one file; gives where each begins and where the last one ends."""
-    lengths = [0]
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for row in rows:
-                file.write(row.tobytes())
-                lengths.append(len(row))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
-    return np.cumsum(np.array(lengths, dtype=np.int64))
+    for texts in windows(track(corpus, "tokenising", unit="texts")):
+        yield from (row.astype(np.int32) for row in write(texts))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from transferlm.errors import DataError
 from transferlm.progress import track
+from transferlm.text.array_file import write_arrays
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokenizer
+from transferlm.text.windows import windows
 
 __all__ = ["token_store"]
-
-_BATCH = 1000
 
 
 def token_store(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> np.ndarray:
@@ -40,32 +37,17 @@ def token_store(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> np.ndarra
     kind = np.dtype(np.uint16 if len(tokenizer) <= 2**16 else np.int32)
     path = folder / f"{corpus.hash[:24]}-{tokenizer.hash[:24]}.{kind.name}"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(corpus, tokenizer, kind, path)
+        write_arrays(path, _stream(corpus, tokenizer, kind))
     return np.memmap(path, dtype=kind, mode="r")
 
 
-def _write(corpus: Iterable[str], tokenizer: Tokenizer, kind: np.dtype, path: Path) -> None:
+def _stream(corpus: Iterable[str], tokenizer: Tokenizer, kind: np.dtype) -> Iterator[np.ndarray]:
+    """An end token, then each text's ids with an end token, a window of texts at a time."""
     end = np.array([tokenizer.end_id], dtype=kind)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(end.tobytes())
-            count = 0
-            for texts in _batches(track(corpus, "tokenising", unit="texts")):
-                parts = [part for t in tokenizer.encode(texts) for part in (t.ids.astype(kind), end)]
-                file.write(np.concatenate(parts).tobytes())
-                count += len(texts)
-            if not count:
-                raise DataError("the corpus is empty: there is nothing to learn from")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    waiting = iter(texts)
-    while part := list(islice(waiting, _BATCH)):
-        yield part
+    yield end
+    empty = True
+    for texts in windows(track(corpus, "tokenising", unit="texts")):
+        empty = False
+        yield np.concatenate([part for t in tokenizer.encode(texts) for part in (t.ids.astype(kind), end)])
+    if empty:
+        raise DataError("the corpus is empty: there is nothing to learn from")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from transferlm import catalog
 from transferlm.errors import SettingError
-from transferlm.models.base import FromScratch, Model, digest, require
+from transferlm.models.base import Model, digest, require
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
 
@@ -25,8 +25,7 @@ class Update(ABC):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value."""
-        known = catalog.entry("updates", catalog.name_of(self)).hyper_parameters
-        return {field.name: getattr(self, field.name) for field in known}
+        return catalog.values_of(self)
 
     def update(
         self,
@@ -55,8 +54,7 @@ class Update(ABC):
         """
         name = catalog.name_of(self)
         require(model, self.requires, name)
-        new = new if isinstance(new, Corpus) else Corpus(new)
-        old = old if isinstance(old, Corpus) or old is None else Corpus(old)
+        new, old = Corpus.of(new), None if old is None else Corpus.of(old)
         made = model.copy()
         notes = self.prepare(made, new, seed, checkpoints)
         if measure is not None:
@@ -81,9 +79,7 @@ class Update(ABC):
         return digest(catalog.name_of(self), model.fingerprint, new.hash, settings, str(seed))
 
     def _lineage(self, model: Model, new: Corpus, seed: int, learnt: Lineage) -> Lineage:
-        seen = not isinstance(model, FromScratch) or model.trained
-        unknown = Lineage("fitted" if seen else "untrained", method={"name": model.family})
-        return (model.lineage if model.lineage.step else unknown).child(
+        return model.origin.child(
             "update",
             method={"name": catalog.name_of(self), "hyper_parameters": self.hyper_parameters()},
             data=[{"name": new.name, "hash": new.hash, "texts": new.survey().texts}],

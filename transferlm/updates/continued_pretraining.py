@@ -13,7 +13,6 @@ import torch
 from transferlm.models.base import Model, Objective, SelfSupervised
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import Group, History, Settings, fit
-from transferlm.neural.precision import Precision
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
@@ -113,16 +112,7 @@ class ContinuedPretraining(Update):
         )
 
     def _settings(self, rate: float, steps: int) -> Settings:
-        precision: Precision = self.precision
-        return Settings(
-            epochs=1,
-            steps=steps,
-            learning_rate=rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=self.clip,
-            precision=precision,
-        )
+        return Settings.of(self, epochs=1, learning_rate=rate, steps=steps)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class ContrastivePretraining(Update):
         at_least(2, batch_size=self.batch_size)
         if not self.temperature > 0:
             raise SettingError(f"temperature {self.temperature}: give a number above 0")
-        self._settings(self.steps)
+        Settings.of(self, epochs=1)
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
         """Pull the two views of each text together and push the others of the batch away.
@@ -83,7 +83,7 @@ class ContrastivePretraining(Update):
                 model.module,
                 text.order(self.batch_size, seed),
                 lambda batch: self._loss(model, text, batch, renamed),
-                self._settings(steps),
+                Settings.of(self, epochs=1, steps=steps),
                 groups=[Group(text.parameters())],
                 checkpoint=Checkpoint(checkpoints, key) if checkpoints is not None else None,
                 tokens=text.tokens,
@@ -98,14 +98,3 @@ class ContrastivePretraining(Update):
         one, other = functional.normalize(states, dim=1).chunk(2)
         cosines = one @ other.T / self.temperature
         return functional.cross_entropy(cosines, torch.arange(len(ids), device=cosines.device))
-
-    def _settings(self, steps: int) -> Settings:
-        return Settings(
-            epochs=1,
-            steps=steps,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=self.clip,
-            precision=self.precision,
-        )

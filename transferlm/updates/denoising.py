@@ -66,7 +66,7 @@ class Denoising(Update):
             at_least(1, **{name: getattr(self, name)})
         if not 0 <= self.deleted < 1:
             raise SettingError(f"deleted {self.deleted}: give a share from 0 up to, not including, 1")
-        self._settings(self.steps)
+        Settings.of(self, epochs=1)
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
         """Train encoder and decoder together to rebuild the texts."""
@@ -84,7 +84,7 @@ class Denoising(Update):
                 nn.ModuleList([model.module, decoder]),
                 text.order(self.batch_size, seed),
                 lambda batch: self._loss(model, decoder, text, batch, renamed, seed),
-                self._settings(steps),
+                Settings.of(self, epochs=1, steps=steps),
                 groups=[Group(text.parameters()), Group(list(decoder.parameters()), _DECODER_FACTOR)],
                 checkpoint=Checkpoint(checkpoints, key) if checkpoints is not None else None,
                 tokens=text.tokens,
@@ -106,17 +106,6 @@ class Denoising(Update):
         ids = [text.rows[row] for row in batch.rows]
         noisy = text.laid_out([_thinned(row, special, self.deleted, draw) for row in ids], renamed)
         return decoder.loss(model.text_states(noisy), text.laid_out(ids, renamed), model.embedding.weight)
-
-    def _settings(self, steps: int) -> Settings:
-        return Settings(
-            epochs=1,
-            steps=steps,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=self.clip,
-            precision=self.precision,
-        )
 
 
 def _thinned(row: np.ndarray, special: np.ndarray, deleted: float, draw: np.random.Generator) -> np.ndarray:

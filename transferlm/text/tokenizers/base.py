@@ -23,7 +23,7 @@ from transferlm.progress import Progress
 from transferlm.text.files import refuse_half_characters
 from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
 
-__all__ = ["PAD", "Tokenizer", "Tokens"]
+__all__ = ["PAD", "Tokenizer", "Tokens", "share_read"]
 
 PAD = "<pad token>"
 """Fills batches. The space keeps it out of reach: no word, character or byte-level piece of a text holds one
@@ -278,8 +278,7 @@ class Tokenizer(ABC):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
-        known = catalog.entry("tokenizers", self.kind).hyper_parameters
-        return {field.name: getattr(self, field.name) for field in known}
+        return catalog.values_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """Name and hyper-parameters as plain data."""
@@ -333,3 +332,12 @@ class Tokenizer(ABC):
     def untrained(self) -> Self:
         """The same hyper-parameters before any text."""
         return dataclasses.replace(self)  # type: ignore[type-var]
+
+
+def share_read(texts: Sequence[str], tokens: Sequence[Tokens]) -> np.ndarray:
+    """The share of each text's characters that stand before the cut: float64 of shape (texts,)."""
+    shares = np.ones(len(texts))
+    for row, (text, t) in enumerate(zip(texts, tokens, strict=True)):
+        if t.cut:
+            shares[row] = t.offsets[:, 1].max() / len(text)
+    return shares
