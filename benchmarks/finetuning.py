@@ -74,8 +74,9 @@ def trainer(folder: Path, train: Examples, test: Examples, seed: int, **options:
         started = time.perf_counter()
         worker.train()
         trained = time.perf_counter()
-        logits = worker.predict(parts[1]).predictions
-    right = float((np.asarray(logits).argmax(axis=1) == test.targets).mean())
+        found = worker.predict(parts[1])
+    # Its own labels: grouped by length, the Trainer gives predictions in the order of its sampler, not of the data.
+    right = float((np.asarray(found.predictions).argmax(axis=1) == np.asarray(found.label_ids)).mean())
     return _cell(trained - started, time.perf_counter() - trained, right, train, test)
 
 

@@ -99,3 +99,28 @@ def test_a_frozen_table_stays_frozen() -> None:
     bag.table.weight.requires_grad_(False)
     with only_rows(bag.table, IDS):
         assert not bag.table.weight.requires_grad
+
+
+@pytest.mark.parametrize("padding", [None, 0])
+def test_gradients_are_those_of_a_plain_table(padding: int | None) -> None:
+    plain, quick = Bag(padding), Bag(padding)
+    plain(torch.from_numpy(IDS)).sum().backward()
+    with only_rows(quick.table, IDS) as renamed:
+        for _ in range(2):  # the buffer is used again and starts from zero
+            quick.table.weight.grad = None
+            quick(torch.from_numpy(renamed[IDS])).sum().backward()
+        found, wanted = quick.table.weight.grad, plain.table.weight.grad
+        assert found is not None
+        assert wanted is not None
+        assert torch.allclose(found, wanted[np.flatnonzero(renamed >= 0)], atol=1e-7)
+        assert found.any()
+
+
+def test_a_second_use_of_the_table_adds_its_gradient() -> None:
+    bag = Bag(None)
+    with only_rows(bag.table, IDS) as renamed:
+        ids = torch.from_numpy(renamed[IDS])
+        (bag.table(ids).sum() + 3 * bag.table.weight.sum()).backward()
+        counts = torch.bincount(ids.flatten()).float()
+        assert bag.table.weight.grad is not None
+        assert torch.allclose(bag.table.weight.grad, (counts + 3)[:, None].expand(-1, 8))

@@ -20,7 +20,9 @@ from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._masked_language import Hideable, MaskedHead, MaskedReader, published_head
 from transferlm.models.base import Encoder, Encoding, FromScratch, Model, SelfSupervised, digest, made_from
+from transferlm.neural.attention import attention
 from transferlm.neural.batching import Batch
+from transferlm.neural.dropout import quicken
 from transferlm.neural.precision import best_device
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
@@ -33,6 +35,7 @@ from transferlm.text.tokenizers.pretrained import Pretrained
 __all__ = ["MaskedTransformer"]
 
 HEAD = "masked_head.safetensors"
+_ATTENTION = "transferlm"
 
 
 @dataclass(eq=False)
@@ -188,6 +191,8 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
     def _place(self, module: nn.Module) -> None:
         """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""
         module.embeddings.register_forward_hook(_as_autocast)  # type: ignore[union-attr]
+        quicken(module)
+        _attend_by(module)
         self.module = module.to(best_device()).eval()
 
     @property
@@ -256,6 +261,35 @@ def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor
     """
     kind = states.device.type
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
+
+
+def _attend_by(module: Any) -> None:
+    """Have a body that would use torch's attention use ours where dropout makes torch's slow."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attend(
+        layer: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        **others: Any,
+    ) -> tuple[torch.Tensor, None]:
+        if not dropout or query.device.type != "cpu" or others.get("position_bias") is not None:
+            return sdpa_attention_forward(
+                layer, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+            )
+        found = attention(query, key, value, attention_mask, dropout, scaling)
+        return found.transpose(1, 2).contiguous(), None
+
+    if module.config._attn_implementation == "sdpa":
+        AttentionInterface.register(_ATTENTION, attend)
+        AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
+        module.config._attn_implementation = _ATTENTION
 
 
 def _found_settings(folder: storage.Folder) -> dict[str, Any]:

@@ -8,9 +8,18 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.errors import UnsupportedError
+from transferlm.neural.dropout import Dropout
 from transferlm.outputs import Output
 
 __all__ = ["LinearHead", "loss_of"]
+
+
+class _Exact(nn.Linear):
+    """A linear layer that computes in fp32 whatever the precision around it: losses need the digits."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
 
 
 class LinearHead(nn.Module):
@@ -21,8 +30,8 @@ class LinearHead(nn.Module):
 
     def __init__(self, width: int, output: Output, dropout: float = 0.1, seed: int = 0) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, output.size)
+        self.dropout = Dropout(dropout)
+        self.linear = _Exact(width, output.size)
         # BERT's initialisation (Devlin et al. 2019): small, so that the first scores say nothing.
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -30,9 +39,8 @@ class LinearHead(nn.Module):
             self.linear.bias.zero_()
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Scores of the states, in fp32 whatever the precision around: losses need the digits."""
-        with torch.autocast(states.device.type, enabled=False):
-            scores: torch.Tensor = self.linear(self.dropout(states.float()))
+        """Scores of the states, in fp32."""
+        scores: torch.Tensor = self.linear(self.dropout(states))
         return scores
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:

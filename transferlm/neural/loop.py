@@ -15,8 +15,9 @@ from torch import nn
 
 from transferlm.errors import SettingError, TransferLMError
 from transferlm.neural.checkpoint import Checkpoint
-from transferlm.neural.precision import Precision, autocast
+from transferlm.neural.precision import Precision, autocast, in_bfloat16
 from transferlm.neural.schedules import Schedule, factor
+from transferlm.neural.working_weights import WorkingWeights
 from transferlm.progress import Progress
 
 __all__ = ["Group", "History", "Settings", "fit"]
@@ -138,9 +139,10 @@ def fit(
     Raises:
         TransferLMError: The loss is no longer finite.
     """
-    run = _Run(module, batches, loss, settings, groups or [Group([p for p in module.parameters() if p.requires_grad])])
-    run.penalty, run.evaluate, run.checkpoint, run.size = penalty, evaluate, checkpoint, tokens or (lambda _: 1)
-    with Progress(description, run.total(), "tokens" if tokens else "batches") as progress:
+    groups = groups or [Group([p for p in module.parameters() if p.requires_grad])]
+    run = _Run(module, batches, loss, settings, groups, penalty)
+    run.evaluate, run.checkpoint, run.size = evaluate, checkpoint, tokens or (lambda _: 1)
+    with Progress(description, run.total(), "tokens" if tokens else "batches") as progress, run.working.lent():
         run.resume(progress)
         while not run.over:
             run.step(progress)
@@ -151,7 +153,6 @@ def fit(
 class _Run(Generic[B]):
     """One training run: where it stands, and how it moves on."""
 
-    penalty: Callable[[], torch.Tensor] | None
     evaluate: Callable[[], float] | None
     checkpoint: Checkpoint | None
     size: Callable[[B], int]
@@ -163,10 +164,16 @@ class _Run(Generic[B]):
         loss: Callable[[B], torch.Tensor],
         settings: Settings,
         groups: Sequence[Group],
+        penalty: Callable[[], torch.Tensor] | None,
     ) -> None:
-        self.module, self.batches, self.loss, self.settings = module, batches, loss, settings
+        self.module, self.batches, self.loss, self.settings, self.penalty = module, batches, loss, settings, penalty
+        trained = [p for group in groups for p in group.parameters]
+        self.device = trained[0].device
+        # A penalty is a function of the weights themselves, not of rounded ones.
+        lend = penalty is None and in_bfloat16(self.device, settings.precision)
+        self.working = WorkingWeights(module, trained, lend)
+        groups = [Group([self.working.master(p) for p in group.parameters], group.factor) for group in groups]
         self.parameters = [p for group in groups for p in group.parameters]
-        self.device = self.parameters[0].device
         self.optimizer = _optimizer(module, groups, settings, self.device)
         self.peaks = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.history = History()
@@ -202,6 +209,7 @@ class _Run(Generic[B]):
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.working.refresh()
         self.history.steps += 1
         self.place += len(part)
         self._after_step(progress)
@@ -233,7 +241,7 @@ class _Run(Generic[B]):
         note = f"loss {loss / math.log(2):.3f} bits"
         if self.evaluate is not None:
             self.module.eval()
-            with torch.inference_mode():
+            with torch.inference_mode(), self.working.withdrawn():
                 value = self.evaluate()
             note += f", held out {value / math.log(2):.3f} bits"
             if not self.history.evaluations or value < min(self.history.evaluations):
@@ -318,6 +326,7 @@ class _Run(Generic[B]):
         if "best.0" in tensors:
             self.best = [tensors[f"best.{i}"].to(self.device) for i in range(len(self.parameters))]
         state = {n.removeprefix(_CARRIED): t.to(self.device) for n, t in tensors.items() if n.startswith(_CARRIED)}
+        self.working.refresh()
         self.checkpoint.carried.carry(state)
         torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors:

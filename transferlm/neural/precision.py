@@ -10,7 +10,7 @@ import torch
 
 from transferlm.errors import SettingError
 
-__all__ = ["Precision", "autocast", "best_device", "has_bfloat16"]
+__all__ = ["Precision", "autocast", "best_device", "has_bfloat16", "in_bfloat16"]
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -41,8 +41,16 @@ def autocast(device: torch.device, precision: Precision = "auto") -> AbstractCon
     Raises:
         SettingError: `precision` is none of the three.
     """
+    rounds = in_bfloat16(device, precision)
+    return torch.autocast(device.type, dtype=torch.bfloat16) if rounds else nullcontext()
+
+
+def in_bfloat16(device: torch.device, precision: Precision = "auto") -> bool:
+    """Whether `autocast` multiplies in bfloat16 there.
+
+    Raises:
+        SettingError: `precision` is none of the three.
+    """
     if precision not in ("auto", "bf16", "fp32"):
         raise SettingError(f"precision {precision!r}: choose auto, bf16 or fp32")
-    if precision == "fp32" or (precision == "auto" and not has_bfloat16(device.type)):
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    return precision == "bf16" or (precision == "auto" and has_bfloat16(device.type))
