@@ -25,15 +25,15 @@ from record import Record
 TARGET, TRIGRAM = 140.0, 148.28
 TEST_TOKENS = 82_430
 SETTINGS = {
-    "width": 256,
-    "embedding-width": 256,
-    "dropout": 0.3,
+    "width": 512,
+    "embedding-width": 320,
+    "dropout": 0.4,
     "batch-size": 20,
     "sequence-length": 35,
     "learning-rate": 3e-3,
     "clip": 0.25,
     "weight-decay": 0.1,
-    "steps": 8_000,
+    "steps": 16_000,
     "evaluate-every": 1_000,
     "patience": "none",
 }

@@ -33,6 +33,7 @@ from transferlm.models.base import (
 )
 from transferlm.neural.batching import Batch
 from transferlm.neural.checkpoint import Checkpoint
+from transferlm.neural.dropout import Dropout
 from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
 from transferlm.neural.weights import load_weights, save_weights
@@ -322,7 +323,7 @@ class _Network(nn.Module):
         self.layers = _CELLS[model.cell](
             model.embedding_width, model.width, model.layers, batch_first=True, dropout=between
         )
-        self.dropout = nn.Dropout(model.dropout)
+        self.dropout = Dropout(model.dropout)
         same = model.width == model.embedding_width
         self.projection = nn.Identity() if same else nn.Linear(model.width, model.embedding_width)
         self.output = nn.Linear(model.embedding_width, tokens)

@@ -20,6 +20,7 @@ from transferlm.storage import versions
 __all__ = ["Carried", "Checkpoint"]
 
 FORMAT = 1
+SECONDS_BETWEEN = 30.0
 
 
 class Carried(Protocol):
@@ -55,7 +56,7 @@ class Checkpoint:
 
     folder: Path
     key: str
-    every: float = 30.0
+    every: float = field(default_factory=lambda: SECONDS_BETWEEN)
     carried: Carried = field(default_factory=_Nothing)
     _saved: float = field(default_factory=time.monotonic, init=False)
 
