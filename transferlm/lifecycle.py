@@ -10,7 +10,7 @@ from transferlm import catalog, sources, storage
 from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError, alternatives
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
-from transferlm.models.base import Causal, FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
@@ -91,7 +91,7 @@ def empty(family: str, tokenizer: Tokenizer | None = None, **hyper_parameters: A
         catalog.entry("models", family).hyper_parameter(setting)
     made: Model = catalog.find("models", family)(**hyper_parameters)
     if tokenizer is not None:
-        if not isinstance(made, Causal):
+        if isinstance(made, CountBased) or not isinstance(made, Causal):
             raise UnsupportedError(f"{family} takes no tokenizer: leave it out")
         made.tokenizer = tokenizer
     return made

@@ -33,7 +33,15 @@ def factories(
         opened: Any = _opened("masked_transformer", bert_folder)
         return opened.untrained(seed) if seed else opened
 
+    def counted(family: str) -> Factory:
+        return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
+
     return {
+        "good_turing": counted("good_turing"),
+        "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
+        "kneser_ney": counted("kneser_ney"),
+        "maximum_likelihood": counted("maximum_likelihood"),
+        "witten_bell": counted("witten_bell"),
         "masked_transformer": masked_transformer,
         "recurrent": recurrent,
         "tfidf": lambda seed: catalog.find("models", "tfidf")(ngrams=1).fit(review_texts, seed),

@@ -12,18 +12,22 @@ import pytest
 import transferlm as tl
 from transferlm import catalog
 from transferlm.errors import DataError, SettingError, UnsupportedError
-from transferlm.models.base import Encoder, Model
+from transferlm.models.base import Encoder, GradientTrained, Model
 
 FAMILIES = sorted(catalog.entries("models"))
 UPDATES = sorted(catalog.entries("updates"))
 QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4}
+SENSELESS = {"steps": 0, "epochs": 0, "batch_size": 0, "learning_rate": 0.0, "clip": -1.0, "warmup": 2.0}
 ModelOf = Callable[..., Any]
+
+
+def settings_of(name: str) -> set[str]:
+    return {field.name for field in catalog.entry("updates", name).hyper_parameters}
 
 
 def quick(name: str) -> Any:
     """The update with the least work."""
-    known = {field.name for field in catalog.entry("updates", name).hyper_parameters}
-    return catalog.find("updates", name)(**{k: v for k, v in QUICK.items() if k in known})
+    return catalog.find("updates", name)(**{k: v for k, v in QUICK.items() if k in settings_of(name)})
 
 
 def able(name: str) -> list[str]:
@@ -48,18 +52,19 @@ def test_a_pair_works_or_names_what_would(
     assert isinstance(made, Model)
     assert model.fingerprint == before != made.fingerprint
     assert model.lineage == story
-    assert not model.module.training
-    assert not made.module.training
+    if isinstance(model, GradientTrained):
+        assert not model.module.training
+        assert not made.module.training  # type: ignore[attr-defined]
+        assert method.update(model, review_texts, seed=2).fingerprint != made.fingerprint
     assert made.hyper_parameters() == model.hyper_parameters()
     assert method.update(model, review_texts, seed=1).fingerprint == made.fingerprint
-    assert method.update(model, review_texts, seed=2).fingerprint != made.fingerprint
     made.save(tmp_path / "m")
     opened = tl.load(tmp_path / "m")
-    assert isinstance(opened, Encoder)
     assert isinstance(opened, Model)
     assert opened.fingerprint == made.fingerprint
     assert opened.lineage == made.lineage
-    assert np.array_equal(opened.encode(review_texts[:4]).features, made.encode(review_texts[:4]).features)
+    if isinstance(opened, Encoder):
+        assert np.array_equal(opened.encode(review_texts[:4]).features, made.encode(review_texts[:4]).features)  # type: ignore[attr-defined]
     again = method.update(opened, review_texts, seed=3)
     assert again.fingerprint == method.update(made, review_texts, seed=3).fingerprint, "what was saved is all there is"
 
@@ -73,7 +78,8 @@ def test_the_story_names_method_data_and_seed(name: str, model_of: ModelOf, revi
     assert lineage.method == {"name": name, "hyper_parameters": method.hyper_parameters()}
     assert lineage.data[0]["hash"] == tl.Corpus(review_texts).hash
     assert len(lineage.parents) == 1
-    assert np.isfinite(lineage.scores["train_loss"])
+    assert lineage.scores
+    assert np.isfinite(list(lineage.scores.values())).all()
 
 
 @pytest.mark.parametrize("name", UPDATES)
@@ -95,20 +101,23 @@ def test_text_of_nothing_is_refused(name: str, model_of: ModelOf) -> None:
         quick(name).update(model_of(able(name)[0]), ["", "  "])
 
 
-@pytest.mark.parametrize("name", UPDATES)
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("steps", 0), ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("clip", -1.0), ("warmup", 2.0)],
+    ("name", "setting", "value"),
+    [
+        (name, setting, value)
+        for name in UPDATES
+        for setting, value in SENSELESS.items()
+        if setting in settings_of(name)
+    ],
 )
 def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, setting: str, value: Any) -> None:
     with pytest.raises(SettingError, match=setting):
         catalog.find("updates", name)(**{setting: value})
 
 
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", [name for name in UPDATES if "steps" in settings_of(name)])
 def test_short_text_bounds_the_steps(name: str, model_of: ModelOf) -> None:
     settings = {**QUICK, "steps": 500, "epochs": 1, "batch_size": 2}
-    known = {field.name for field in catalog.entry("updates", name).hyper_parameters}
-    method = catalog.find("updates", name)(**{k: v for k, v in settings.items() if k in known})
+    method = catalog.find("updates", name)(**{k: v for k, v in settings.items() if k in settings_of(name)})
     made = method.update(model_of("masked_transformer"), ["a film", "a room", "a meal", "a book"])  # type: ignore[attr-defined]
     assert made.lineage.scores["steps"] == 2

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_matrix
 
+    from transferlm.counts.counted_text import CountedText
     from transferlm.neural.batching import Batch
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
 __all__ = [
     "Causal",
+    "CountBased",
     "Encoder",
     "Encoding",
     "FromScratch",
@@ -250,6 +252,32 @@ class Causal(ABC):
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 
 
+class CountBased(Causal, Trainable):
+    """A causal model that follows from n-gram counts: counts out, model from counts."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> CountedText:
+        """The raw counts that the model was made from.
+
+        Raises:
+            UnsupportedError: They were not kept.
+            DataError: Nothing was counted yet.
+        """
+
+    @abstractmethod
+    def counted(self, corpus: Iterable[str], scratch: Path | None = None) -> CountedText:
+        """Raw counts of other texts, such that they may be added to `counts` or taken away from them."""
+
+    @abstractmethod
+    def adopt(self, counts: CountedText) -> None:
+        """Take these counts for one's own and estimate anew, in place."""
+
+    def notes(self) -> list[str]:
+        """What a person should know of how the probabilities were estimated."""
+        return []
+
+
 @dataclass(frozen=True)
 class Encoding:
     """Texts as vectors.
@@ -367,6 +395,7 @@ class SelfSupervised(GradientTrained):
 
 _PLAIN = {
     "Causal": "a causal language model",
+    "CountBased": "made from n-gram counts",
     "Encoder": "an encoder of texts",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",

@@ -1,0 +1,214 @@
+"""What the count-based families share: exact sums of counts, spelled-out words, folders that are mapped."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import transferlm as tl
+from transferlm import catalog
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.measure.language import score
+from transferlm.models._count_based import BackOffModel, memory_bytes
+
+OLD = ["the film was good", "the film was long and the room was cold", "a warm room"]
+NEW = ["the soup was warm", "a good soup and a long film", "zebras", "a warm room"]
+FAMILIES = ["good_turing", "hierarchical_dirichlet", "kneser_ney", "maximum_likelihood", "witten_bell"]
+
+
+def made(family: str = "kneser_ney", **settings: Any) -> BackOffModel:
+    model: BackOffModel = catalog.find("models", family)(**{"order": 3, **settings})
+    return model
+
+
+def merging(**settings: bool) -> Any:
+    return catalog.find("updates", "count_merging")(**settings)
+
+
+def test_these_are_all_the_families() -> None:
+    found = [n for n in catalog.entries("models") if issubclass(catalog.find("models", n), BackOffModel)]
+    assert found == FAMILIES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_adding_text_gives_the_model_of_all_text_to_the_bit(family: str, unit: str, tmp_path: Path) -> None:
+    whole = made(family, unit=unit).fit(OLD + NEW)
+    for first, second in ((OLD, NEW), (NEW, OLD)):
+        grown = merging().update(made(family, unit=unit).fit(first), second)
+        assert grown.fingerprint == whole.fingerprint
+        assert np.array_equal(grown.log_probs(OLD + NEW), whole.log_probs(OLD + NEW))
+        grown.save(tmp_path / "grown")
+        whole.save(tmp_path / "whole")
+        one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("grown", "whole"))
+        assert one == other
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_withdrawn_text_leaves_no_trace(family: str) -> None:
+    without = made(family).fit(OLD)
+    withdrawn = merging(removed=True).update(made(family).fit(NEW + OLD), NEW)
+    assert withdrawn.fingerprint == without.fingerprint
+    assert "zebras" not in list(withdrawn.counts.lexicon)
+    assert np.array_equal(withdrawn.log_probs(NEW), without.log_probs(NEW))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a purple film", "'purple' of the text to remove was never counted"),
+        ("film film", "'<s> film film' was not counted as often"),
+    ],
+)
+def test_what_was_never_counted_can_not_be_withdrawn(text: str, told: str) -> None:
+    model = made().fit(OLD)
+    before = model.fingerprint
+    with pytest.raises(DataError, match=told):
+        merging(removed=True).update(model, [text])
+    assert model.fingerprint == before
+
+
+def test_an_update_says_how_much_it_added() -> None:
+    grown = merging().update(made().fit(OLD), ["the soup", "zebras"])
+    assert grown.lineage.scores == {"tokens added": 7.0}
+    assert grown.lineage.parents
+
+
+def test_unknown_words_are_spelled_out() -> None:
+    model = made().fit(OLD)
+    known, unknown, strange, literal = (
+        model.log_probs([t])[0] for t in ("the film", "the firm", "the 电影", "the <unk>")
+    )
+    assert known > unknown > strange > -math.inf
+    assert literal > unknown, "the word <unk> is a word by itself"
+    assert not model.vocabulary.closed
+    assert score(model, ["the firm"]).bits_per_byte is not None
+
+
+def test_spellings_are_a_distribution_over_strings() -> None:
+    spelling = made().fit(["ab", "ba", "aab"])._spelling
+    strings, total = [""], 0.0
+    for _ in range(9):
+        total += float(np.exp(spelling.log_probs(strings)).sum())
+        strings = [s + c for s in strings for c in "ab"]
+    longer = float(np.exp(spelling.log_probs(strings)).sum())
+    assert 0.5 < total < 1
+    assert total + longer < 1
+
+
+def test_a_closed_vocabulary_makes_them_one_token() -> None:
+    model = made(open_vocabulary=False).fit(OLD)
+    assert model.log_probs(["the firm"])[0] == model.log_probs(["the <unk>"])[0] == model.log_probs(["the 电影"])[0]
+    assert model.vocabulary.closed
+    assert score(model, ["the firm"]).bits_per_byte is None
+
+
+def test_an_opened_model_can_be_closed_and_scores_as_before(tmp_path: Path) -> None:
+    model = made().fit(OLD)
+    model.save(tmp_path / "m")
+    closed: Any = tl.load(tmp_path / "m", open_vocabulary=False)
+    assert closed.log_probs(["the firm"])[0] == made(open_vocabulary=False).fit(OLD).log_probs(["the firm"])[0]
+    opened: Any = tl.load(tmp_path / "m")
+    assert np.array_equal(opened.log_probs(NEW), model.log_probs(NEW))
+
+
+def test_by_character_spaces_count_and_chinese_works() -> None:
+    model = made("witten_bell", unit="character").fit(["房间很好", "电影很好", "a b"])
+    assert model.log_probs(["房间很好"])[0] > model.log_probs(["房间好很"])[0]
+    assert model.log_probs(["a b"])[0] != model.log_probs(["a  b"])[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_sentence_is_enough(family: str) -> None:
+    model = made(family, order=5).fit(["one single sentence"])
+    assert np.exp(model.next_log_probs(["one", "never seen"])).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_a_corpus_too_small_for_discounts_is_told() -> None:
+    assert any("discount" in note for note in made().fit(["one single sentence"]).notes())
+
+
+def test_counting_on_disk_gives_the_same_model() -> None:
+    texts = [f"{i % 97} {i % 31} {i % 11} {i % 7}" for i in range(3000)]
+    assert made(memory="16M").fit(texts).fingerprint == made().fit(texts).fingerprint
+
+
+@pytest.mark.parametrize(("said", "size"), [("512M", 2**29), ("2G", 2**31), ("1.5 GiB", 3 * 2**29), ("64mb", 2**26)])
+def test_memory_is_read_as_people_write_it(said: str, size: int) -> None:
+    assert memory_bytes(said) == size
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "told"),
+    [
+        ("kneser_ney", {"order": 0}, "order 0"),
+        ("kneser_ney", {"order": 11}, "order 11"),
+        ("kneser_ney", {"unit": "syllable"}, "unit 'syllable'"),
+        ("kneser_ney", {"memory": "a lot"}, "memory 'a lot'"),
+        ("kneser_ney", {"memory": "1M"}, "memory '1M'"),
+        ("kneser_ney", {"pruning": "2,1"}, "pruning '2,1'"),
+        ("kneser_ney", {"pruning": "1,x"}, "pruning '1,x'"),
+        ("good_turing", {"maximum": 0}, "maximum 0"),
+        ("hierarchical_dirichlet", {"concentrations": "1,2"}, "concentrations '1,2'"),
+        ("hierarchical_dirichlet", {"concentrations": "1,2,nan"}, "concentrations"),
+    ],
+)
+def test_senseless_settings_are_refused(family: str, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        made(family, **settings)
+
+
+def test_pruning_drops_rare_ngrams_and_keeps_the_counts() -> None:
+    texts = OLD * 2 + NEW
+    whole, pruned = made().fit(texts), made(pruning="1,1,2").fit(texts)
+    assert pruned.facts()["ngrams"][2] < whole.facts()["ngrams"][2]
+    assert pruned.counts.hash == whole.counts.hash
+    assert np.exp(pruned.next_log_probs(["the film", "a"])).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_nothing_counted_is_told() -> None:
+    for ask in (lambda m: m.log_probs(["a"]), lambda m: m.next_log_probs(["a"]), lambda m: m.counts):
+        with pytest.raises(DataError, match="pretrain it first"):
+            ask(made())
+    with pytest.raises(DataError, match="empty"):
+        made().fit([])
+
+
+def test_a_tokenizer_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="takes no tokenizer"):
+        tl.lifecycle.empty("kneser_ney", tl.tokenizers.Word())
+
+
+def test_arrays_that_do_not_fit_are_one_clear_line(tmp_path: Path) -> None:
+    made().fit(OLD).save(tmp_path / "m")
+    weights = tmp_path / "m" / "model.safetensors"
+    whole = weights.read_bytes()
+    for wrong in (whole[:8] + b"{}" + whole[10:], b"\xff" * 16 + whole[16:], whole.replace(b'"U32"', b'"Q32"', 1), b""):
+        weights.write_bytes(wrong)
+        with pytest.raises(ModelFolderError) as error:
+            tl.load(tmp_path / "m")
+        assert "\n" not in str(error.value)
+
+
+def test_the_whole_way_loads_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(OLD * 3), encoding="utf-8")
+    program = f"""
+import sys, os
+os.chdir({str(tmp_path)!r})
+from transferlm.cli import main
+for line in ("pretrain kneser_ney text.txt -o m -q", "evaluate m text.txt -q", "show m",
+             "update m text.txt --method count_merging -o n -q"):
+    try:
+        main(line.split())
+    except SystemExit as end:
+        assert not end.code, line
+assert "torch" not in sys.modules and "transformers" not in sys.modules, "torch was loaded"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

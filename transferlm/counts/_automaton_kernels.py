@@ -1,0 +1,242 @@
+"""Kernels of the automaton: filling its hash table, walking texts through it, whole distributions."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from transferlm.counts.symbols import BEGIN, UNKNOWN
+
+__all__ = ["LANES", "child", "fill", "halves", "override", "walk"]
+
+_ir: Any = import_module("llvmlite.ir")
+_cgutils: Any = import_module("numba.core.cgutils")
+
+LANES = 16
+"""Texts walked in lockstep: enough that the memory of one answers while the others are worked on."""
+
+NODE, SYMBOL, CHILD, LOG_PROB = range(4)
+SUFFIX, BACK_OFF = range(2)
+POSITION, BEGINS, ENDS, TEXT, STATE, NEXT, SLOT = range(7)
+_SPREAD, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_WORD = np.uint64(32)
+
+
+def _prefetching(_: Any, array: Any, row: Any) -> Any:  # noqa: ARG001 - numba reads the names
+    """Ask for the cache line of a row of a two-dimensional array, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = _cgutils.get_item_pointer(
+            context, builder, signature.args[0], held, [arguments[1], _ir.Constant(_ir.IntType(64), 0)], False, False
+        )
+        byte, flag = _ir.IntType(8).as_pointer(), _ir.IntType(32)
+        kind = _ir.FunctionType(_ir.VoidType(), [byte, flag, flag, flag])
+        prefetch = _cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.bitcast(place, byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+_prefetch: Any = intrinsic(_prefetching)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _slot(node: Any, symbol: Any, size: Any) -> Any:
+    """Where the child of a node for a symbol is looked for first."""
+    key = (np.uint64(node) << _WORD | np.uint64(symbol)) * _SPREAD
+    key = (key ^ key >> _WORD) * _STIR
+    return np.int64((key >> _WORD) * np.uint64(size) >> _WORD)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _after(slot: Any, half: Any) -> Any:
+    """The next slot to look in: each half of the table is a ring of its own."""
+    slot += 1
+    if slot == half:
+        return 0
+    return half if slot == 2 * half else slot
+
+
+@njit(cache=True, nogil=True)
+def halves(nodes: np.ndarray, symbols: np.ndarray) -> int:
+    """Keys in the fuller half of a table."""
+    upper = 0
+    for i in range(len(nodes)):
+        upper += _slot(nodes[i], symbols[i], 2)
+    return max(upper, len(nodes) - upper)
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    slots: np.ndarray,
+    values: np.ndarray,
+    nodes: np.ndarray,
+    symbols: np.ndarray,
+    children: np.ndarray,
+    log_probs: np.ndarray,
+    part: int,
+) -> None:
+    """Put the keys of one half (0 or 1) into the table, in their order."""
+    size, half, ahead = len(slots), len(slots) // 2, 16
+    low, high = part * half, (part + 1) * half
+    for i in range(len(nodes)):
+        if i + ahead < len(nodes):
+            next_slot = _slot(nodes[i + ahead], symbols[i + ahead], size)
+            if low <= next_slot < high:
+                _prefetch(slots, next_slot)
+        slot = _slot(nodes[i], symbols[i], size)
+        if slot < low or slot >= high:
+            continue
+        while slots[slot, NODE] != 0:
+            slot = _after(slot, half)
+        slots[slot, NODE], slots[slot, SYMBOL], slots[slot, CHILD] = nodes[i], symbols[i], children[i]
+        values[slot, LOG_PROB] = log_probs[i]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _find(slots: Any, slot: Any, node: Any, symbol: Any) -> Any:
+    """The slot that holds the child of a node for a symbol, looked for from `slot` on; -1 where there is none."""
+    half = len(slots) // 2
+    for _ in range(half):
+        if slots[slot, NODE] == node and slots[slot, SYMBOL] == symbol:
+            return slot
+        if slots[slot, NODE] == 0:
+            return -1
+        slot = _after(slot, half)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def child(slots: Any, node: Any, symbol: Any) -> Any:
+    """The state after a state's child for a symbol, -1 where there is none."""
+    slot = _find(slots, _slot(node, symbol, len(slots)), node, symbol)
+    return np.int64(slots[slot, CHILD]) if slot >= 0 else -1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _order_of(levels: Any, state: Any) -> Any:
+    """Symbols in a state's n-gram."""
+    order = 0
+    while order < len(levels) and state >= levels[order]:
+        order += 1
+    return order
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _tell(log_probs: np.ndarray, orders: np.ndarray, lane: np.ndarray, log_prob: float, order: int) -> None:
+    """Write what was found for a lane's position, unless it was only read to find the state, and step on."""
+    position = lane[POSITION]
+    if position >= lane[BEGINS]:
+        log_probs[position] = log_prob
+        if len(orders):
+            orders[position] = order
+    lane[POSITION] = position + 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _enter(lane: np.ndarray, starts: np.ndarray, begin: int, end: int, reach: int) -> None:
+    """Take up a stretch, reading from as far before as a context reaches."""
+    text = np.searchsorted(starts, begin, side="right") - 1
+    lane[POSITION], lane[BEGINS], lane[ENDS] = max(starts[text], begin - reach), begin, end
+    lane[TEXT] = np.searchsorted(starts, lane[POSITION], side="left")
+
+
+@njit(cache=True, nogil=True)
+def walk(
+    slots: Any,
+    slots_values: Any,
+    states: Any,
+    states_values: Any,
+    unigrams: Any,
+    unigrams_values: Any,
+    levels: Any,
+    ids: Any,
+    starts: Any,
+    log_probs: Any,
+    orders: Any,
+    first: Any,
+    last: Any,
+    length: Any,
+) -> None:
+    """Tell the log-probabilities of the stretches `first` to `last`, each `length` positions, all lanes in lockstep.
+
+    One long function on purpose: cut into a lookup and a step to the next symbol, it was measured three times slower.
+    """
+    lanes = np.zeros((LANES, 8), np.int64)
+    carried = np.zeros(LANES)
+    vocabulary, known, size = len(unigrams), len(states), len(slots)
+    active = LANES
+    while active > 0:
+        active = 0
+        for which in range(LANES):
+            lane = lanes[which]
+            state = lane[STATE]
+            if state > 0:
+                symbol = lane[NEXT]
+                slot = _find(slots, lane[SLOT], state, symbol)
+                if slot >= 0:
+                    order = _order_of(levels, state) + 1 if len(orders) else 0
+                    _tell(log_probs, orders, lane, carried[which] + slots_values[slot, LOG_PROB], order)
+                    state = np.int64(slots[slot, CHILD])
+                else:
+                    carried[which] += states_values[state, BACK_OFF]
+                    shorter = np.int64(states[state, SUFFIX])
+                    if 0 < shorter < state:
+                        lane[STATE], lane[SLOT] = shorter, _slot(shorter, symbol, size)
+                        _prefetch(slots, lane[SLOT])
+                        _prefetch(states, shorter)
+                        active += 1
+                        continue
+                    row = symbol if symbol < vocabulary else UNKNOWN
+                    _tell(log_probs, orders, lane, carried[which] + unigrams_values[row, 2], 1)
+                    state = np.int64(unigrams[row, 1])
+                if state >= known:
+                    state = 0
+                carried[which] = 0.0
+            while True:
+                position = lane[POSITION]
+                if position == lane[ENDS]:
+                    state = 0
+                    if first == last:
+                        break
+                    _enter(lane, starts, first * length, min(first * length + length, len(ids)), len(levels) - 1)
+                    first += 1
+                    continue
+                symbol = np.int64(ids[position])
+                if starts[lane[TEXT]] == position:
+                    while starts[lane[TEXT]] == position:
+                        lane[TEXT] += 1
+                    state = 0
+                    if symbol == BEGIN:
+                        _tell(log_probs, orders, lane, 0.0, 0)
+                        state = np.int64(unigrams[BEGIN, 1])
+                        if state >= known:
+                            state = 0
+                        continue
+                row = symbol if symbol < vocabulary else UNKNOWN
+                if state > 0:
+                    symbol = np.int64(unigrams[row, 0])
+                    lane[NEXT], lane[SLOT] = symbol, _slot(state, symbol, size)
+                    _prefetch(slots, lane[SLOT])
+                    _prefetch(states, state)
+                    active += 1
+                    break
+                _tell(log_probs, orders, lane, unigrams_values[row, 2], 1)
+                state = np.int64(unigrams[row, 1])
+                if state >= known:
+                    state = 0
+            lane[STATE] = state
+
+
+@njit(cache=True, nogil=True)
+def override(row: np.ndarray, symbols: np.ndarray, log_probs: np.ndarray, begin: int, end: int) -> None:
+    """Put the log-probabilities of a node's children in the place of what backing off gives."""
+    for i in range(max(begin, 0), min(end, len(symbols), len(log_probs))):
+        if symbols[i] < len(row):
+            row[symbols[i]] = log_probs[i]

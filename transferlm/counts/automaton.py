@@ -1,0 +1,283 @@
+"""A back-off model as an automaton: the probability of a symbol in one lookup where the model knows the n-gram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from transferlm.counts import _automaton_kernels as kernels
+from transferlm.counts.back_off import BackOff
+from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
+from transferlm.errors import DataError, ModelFolderError
+
+__all__ = ["Automaton"]
+
+_STRETCH = 1 << 14
+"""Most positions worked on in one go: short enough that all lanes have work, long beside the context read twice."""
+
+
+@dataclass(frozen=True, eq=False)
+class Automaton:
+    """States are contexts, numbered level after level from 1; state 0 is the empty context.
+
+    A state stands for the longest context that still matters: one without children and with a back-off weight of 1 is
+    passed over in favour of its suffix, which changes no probability and saves its lookup. A symbol without a
+    unigram is UNKNOWN.
+
+    Attributes:
+        slots: uint32 (slots, 4), an open-addressing hash table: state (0 where empty), symbol, the state after them,
+            and their log-probability as float32 bits. The halves of the table are filled apart; at most
+            two thirds full.
+        states: uint32 (states, 2): the state of the shorter context, and the back-off weight's natural log as float32
+            bits.
+        unigrams: uint32 (vocabulary, 3), indexed by symbol: the symbol it counts as, the state after it alone, and its
+            log-probability as float32 bits.
+        levels: int64 (order,): where the states of each level begin, and where the last end.
+        first: int64 (states + 1,): where the children of each state begin in `symbols`; none for state 0.
+        symbols: uint32 (n-grams of two symbols and more,): last symbols.
+        log_probs: float32, beside `symbols`: natural logs of their probabilities.
+    """
+
+    slots: np.ndarray
+    states: np.ndarray
+    unigrams: np.ndarray
+    levels: np.ndarray
+    first: np.ndarray
+    symbols: np.ndarray
+    log_probs: np.ndarray
+
+    @classmethod
+    def of(cls, back_off: BackOff, threads: int = 1, vocabulary: int = 0) -> Automaton:
+        """The automaton of a model whose arrays fit together (`BackOff.check`).
+
+        Args:
+            back_off: The model.
+            threads: 1 or 2; the result is the same.
+            vocabulary: Symbols there are, if more than the highest with a unigram tells.
+        """
+        levels = np.cumsum([1] + [back_off.nodes(level) for level in range(1, back_off.order)], dtype=np.int64)
+        states, after = _states(back_off, levels)
+        symbols = _joined(back_off.symbols[1:], np.uint32)
+        log_probs = _joined(back_off.log_probs[1:], np.float32)
+        parents = _joined([p + np.uint32(at) for p, at in zip(back_off.parents[1:], levels, strict=False)], np.uint32)
+        keyed = (parents, symbols, _joined(after[1:], np.uint32), log_probs)
+        return cls(
+            slots=_slots(keyed, threads),
+            states=states,
+            unigrams=_unigrams(back_off, after[0], vocabulary),
+            levels=levels,
+            first=_first(back_off),
+            symbols=symbols,
+            log_probs=log_probs,
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Automaton:
+        """The automaton that `arrays` told of; they may be memory-mapped, and are not read here.
+
+        Raises:
+            ModelFolderError: An array is missing, or its type or shape is wrong. Wrong contents give wrong
+                probabilities, and no more than that.
+        """
+        missing = [name for name in cls.__dataclass_fields__ if name not in arrays]
+        if missing:
+            raise ModelFolderError(f"the automaton lacks its array {missing[0]!r}: make the model again")
+        found = cls(**{name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__})
+        found._check()
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All there is to keep, by the names of the attributes."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @property
+    def order(self) -> int:
+        """Symbols in the longest n-gram."""
+        return len(self.levels)
+
+    @property
+    def vocabulary(self) -> int:
+        """Symbols that `next_log_probs` has columns for."""
+        return len(self.unigrams)
+
+    def score(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Natural logs of the probability of every symbol given those before it in its text.
+
+        Args:
+            ids: uint32 (symbols,): the texts, one after the other, each from BEGIN to END.
+            starts: int64 (texts + 1,): where each begins, and where the last ends.
+            threads: How many work at once; the result is the same.
+
+        Returns:
+            float64 (symbols,). 0 for the BEGIN that opens a text, which is given and not predicted; -inf where the
+            model has no probability.
+
+        Raises:
+            DataError: `starts` does not divide `ids`.
+        """
+        return self._walk(ids, starts, threads, orders=False)[0]
+
+    def orders(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
+        """How many symbols, itself included, the n-gram holds that gave each symbol its probability.
+
+        Returns:
+            uint8 (symbols,): 0 for the BEGIN that opens a text, 1 for an unknown word, as KenLM's query tells.
+        """
+        return self._walk(ids, starts, threads, orders=True)[1]
+
+    def state(self, context: np.ndarray) -> int:
+        """The state after some symbols, oldest first; BEGIN has to be among them to count."""
+        state = 0
+        for symbol in np.asarray(context)[-self.order :].tolist():
+            known = int(self.unigrams[symbol if symbol < self.vocabulary else UNKNOWN, 0])
+            state = self._after(state, known)
+        return state
+
+    def next_log_probs(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
+        """The whole distribution of the next symbol after each context.
+
+        Args:
+            contexts: Symbols, uint32, oldest first; BEGIN has to be among them to count.
+
+        Returns:
+            float64 (contexts, vocabulary): natural logs. -inf for NOTHING, BEGIN, and symbols without a unigram, whose
+            probability is that of UNKNOWN.
+        """
+        rows = np.tile(self._unigram_row(), (len(contexts), 1))
+        for row, context in zip(rows, contexts, strict=True):
+            for state in reversed(self._path(self.state(context))):
+                row += self.states.view(np.float32)[state, kernels.BACK_OFF]
+                begin, end = self.first[state : state + 2].tolist()
+                kernels.override(row, frozen(self.symbols), frozen(self.log_probs), begin, end)
+        rows[:, [NOTHING, BEGIN]] = -np.inf
+        return rows
+
+    def _walk(
+        self, ids: np.ndarray, starts: np.ndarray, threads: int, *, orders: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        ids, starts = frozen(np.ascontiguousarray(ids, np.uint32)), frozen(np.ascontiguousarray(starts, np.int64))
+        if not len(starts) or starts[0] != 0 or starts[-1] != len(ids) or np.any(starts[1:] < starts[:-1]):
+            raise DataError(
+                f"starts of texts do not divide {len(ids):,} symbols: they must climb from 0 to that number"
+            )
+        found = np.zeros(len(ids)), np.zeros(len(ids) if orders else 0, np.uint8)
+        tables, walk = self._tables(), cast(Any, kernels.walk)
+        length = min(_STRETCH, max(128, -(-len(ids) // (threads * kernels.LANES))))
+        borders = np.linspace(0, -(-len(ids) // length), threads + 1).astype(int).tolist()
+
+        def work(first: int, last: int) -> None:
+            walk(*tables, ids, starts, *found, first, last, length)
+
+        if threads == 1:
+            work(*borders)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, borders[:-1], borders[1:]))
+        return found
+
+    def _tables(self) -> list[Any]:
+        tables = [frozen(self.slots), frozen(self.states), frozen(self.unigrams)]
+        return [*(view for table in tables for view in (table, table.view(np.float32))), frozen(self.levels)]
+
+    def _after(self, state: int, symbol: int) -> int:
+        for context in self._path(state):
+            found = int(kernels.child(frozen(self.slots), context, symbol))
+            if found >= 0:
+                return found if found < len(self.states) else 0
+        found = int(self.unigrams[symbol if symbol < self.vocabulary else UNKNOWN, 1])
+        return found if found < len(self.states) else 0
+
+    def _path(self, state: int) -> list[int]:
+        """A state and those of its shorter contexts, but that of the empty one."""
+        path: list[int] = []
+        while state > 0 and (not path or state < path[-1]):
+            path.append(state)
+            state = int(self.states[state, kernels.SUFFIX])
+        return path
+
+    def _unigram_row(self) -> np.ndarray:
+        own = self.unigrams[:, 0] == np.arange(self.vocabulary)
+        return np.where(own, self.unigrams.view(np.float32)[:, 2].astype(np.float64), -np.inf)
+
+    def _check(self) -> None:
+        states, ngrams = len(self.states), len(self.symbols)
+        shapes = {
+            "slots": (np.uint32, (max(2, len(self.slots) // 2 * 2), 4)),
+            "states": (np.uint32, (max(1, states), 2)),
+            "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
+            "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
+            "first": (np.int64, (states + 1,)),
+            "symbols": (np.uint32, (ngrams,)),
+            "log_probs": (np.float32, (ngrams,)),
+        }
+        for name, (kind, shape) in shapes.items():
+            array = getattr(self, name)
+            if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
+                wanted = f"{np.dtype(kind)} {shape}"
+                raise ModelFolderError(f"{name} of the automaton is {array.dtype} {array.shape}, not {wanted}")
+        if self.levels[-1] != states:
+            raise ModelFolderError(f"the automaton's levels end at {self.levels[-1]:,}, its states at {states:,}")
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view, so that a kernel is compiled once for arrays in memory and mapped ones."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _states(back_off: BackOff, levels: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The table of states, and the state after each n-gram, an array a level."""
+    states = np.zeros((levels[-1], 2), np.uint32)
+    shorter, after = np.zeros(1, np.uint32), list[np.ndarray]()
+    for level in range(1, back_off.order + 1):
+        suffixes = shorter[back_off.suffixes[level - 1]]
+        if level == back_off.order:
+            return states, [*after, suffixes]
+        part = slice(levels[level - 1], levels[level])
+        weights = back_off.back_offs[level - 1]
+        states[part, kernels.SUFFIX] = suffixes
+        states.view(np.float32)[part, kernels.BACK_OFF] = weights
+        matters = (np.diff(back_off.first[level - 1]) > 0) | (weights != 0)
+        shorter = np.where(matters, np.arange(levels[level - 1], levels[level], dtype=np.uint32), suffixes)
+        after.append(shorter)
+    raise ModelFolderError("a back-off model of order 0: make the model again")
+
+
+def _slots(keyed: tuple[np.ndarray, ...], threads: int) -> np.ndarray:
+    half = kernels.halves(*keyed[:2]) * 8 // 5 + 1
+    slots = np.zeros((2 * half, 4), np.uint32)
+    values, fill = slots.view(np.float32), cast(Any, kernels.fill)
+    with ThreadPoolExecutor(min(threads, 2)) as pool:
+        list(pool.map(lambda part: fill(slots, values, *keyed, part), (0, 1)))
+    return slots
+
+
+def _unigrams(back_off: BackOff, after: np.ndarray, vocabulary: int) -> np.ndarray:
+    listed = back_off.symbols[0]
+    highest = int(listed[-1]) + 1 if len(listed) else 0
+    unigrams = np.zeros((max(FIRST_WORD, highest, vocabulary), 3), np.uint32)
+    values = unigrams.view(np.float32)
+    unigrams[BEGIN, 0], values[BEGIN, 2] = BEGIN, -np.inf
+    unigrams[UNKNOWN, 0], values[UNKNOWN, 2] = UNKNOWN, back_off.unknown
+    unigrams[listed, 0], unigrams[listed, 1], values[listed, 2] = listed, after, back_off.log_probs[0]
+    unlisted = unigrams[:, 0] == NOTHING
+    unigrams[unlisted] = unigrams[UNKNOWN]
+    return unigrams
+
+
+def _first(back_off: BackOff) -> np.ndarray:
+    """Where the children of each state begin among the n-grams of two symbols and more."""
+    parts, offset = [np.zeros(1, np.int64)], 0
+    for level in range(1, back_off.order):
+        parts.append(back_off.first[level - 1][:-1] + offset)
+        offset += back_off.nodes(level + 1)
+    return np.concatenate([*parts, np.array([offset], np.int64)])
+
+
+def _joined(parts: Sequence[np.ndarray], kind: type[np.generic]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, kind), *parts])

@@ -1,0 +1,50 @@
+"""How probable a word is that was never seen: it is spelled out by a model of the characters of the words that were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from transferlm.counts.automaton import Automaton
+from transferlm.counts.back_off import BackOff
+from transferlm.counts.counted_text import CountedText
+from transferlm.counts.trie import Trie
+from transferlm.models import _witten_bell
+from transferlm.text.lexicon import UNKNOWN, Lexicon
+
+__all__ = ["Spelling"]
+
+_ORDER = 5
+_CODE_POINTS = 0x110000 - 0x800
+"""All characters of Unicode: the code points without the halves of surrogate pairs."""
+
+
+class Spelling:
+    """A distribution over strings, learnt from each known word once (what rare words look like, not frequent ones).
+
+    Characters are predicted from the four before by Witten-Bell smoothing, which needs no fit; a character that no
+    known word holds is any of Unicode's with the same probability.
+
+    Args:
+        lexicon: The known words.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        words = list(lexicon) or [""]
+        counted = CountedText.of(words, "character", _ORDER)
+        estimate = _witten_bell.estimate(Trie.of(counted.table))
+        back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
+        self._characters = counted.lexicon
+        self._automaton = Automaton.of(back_off, vocabulary=counted.lexicon.size)
+
+    def log_probs(self, words: Sequence[str]) -> np.ndarray:
+        """Nats of each word, its end included: float64 of shape (words,)."""
+        if not words:
+            return np.zeros(0)
+        found = self._characters.encode(words)
+        logs = self._automaton.score(found.ids, found.starts)
+        logs -= np.where(found.ids == UNKNOWN, math.log(_CODE_POINTS), 0.0)
+        summed: np.ndarray = np.add.reduceat(logs, found.starts[:-1])
+        return summed
