@@ -34,7 +34,7 @@ Parts = tuple[tl.Examples, tl.Examples]
 
 def updates(quick: bool) -> dict[str, tl.updates.Update]:
     """The methods, all with the same number of steps over the body."""
-    steps = 3 if quick else 200
+    steps = 3 if quick else 120
     return {
         "continued_pretraining": tl.updates.ContinuedPretraining(steps=steps, head_steps=steps // 2 + 1, batch_size=16),
         "contrastive_pretraining": tl.updates.ContrastivePretraining(steps=steps, batch_size=16),

@@ -148,7 +148,8 @@ def update(
 ) -> Updated:
     """A model that has learnt from new text without labels; the model given is left as it was.
 
-    A part of the new text, and of the old where it is given, is never trained on and scored before and after.
+    A part of the new text, and of the old where it is given, is scored before and after and not trained on until it has
+    been. A method that is exact (`count_merging`) adds it once the figures are known; all others leave it out.
 
     Args:
         model: What is updated; of a task model its body.
@@ -166,9 +167,15 @@ def update(
     """
     body = body_of(model)
     require(body, method.requires, catalog.name_of(method))
-    gate = Gate(Corpus.of(new), None if old is None else Corpus.of(old), max_forgetting, seed)
-    made = method.update(body, gate.new.train, gate.rehearsed, seed, _path(checkpoints), measure=gate.measure)
-    return Updated(made, gate.judge(made))
+    new, old = Corpus.of(new), None if old is None else Corpus.of(old)
+    gate, state = Gate(new, old, max_forgetting, seed), _path(checkpoints)
+    part = new if method.unlearns else gate.new.train
+    made = method.update(body, part, gate.rehearsed, seed, state, measure=gate.measure)
+    report = gate.judge()
+    if method.exact and part is not new:
+        made = method.update(body, new, gate.rehearsed, seed, state)
+    gate.tell(made.lineage, report)
+    return Updated(made, report)
 
 
 def _path(folder: str | Path | None) -> Path | None:

@@ -74,6 +74,22 @@ def test_what_was_never_counted_can_not_be_withdrawn(text: str, told: str) -> No
     assert model.fingerprint == before
 
 
+def test_an_update_behind_the_gate_holds_all_of_the_text() -> None:
+    texts = [f"{a} {b} {c}" for a in "abc" for b in "de" for c in ("the room", "the film", "a soup", "was cold")]
+    whole, model = made().fit(OLD + texts), made().fit(OLD)
+    grown, report = tl.update(model, texts, merging(), old=OLD)
+    assert grown.fingerprint == whole.fingerprint
+    assert report.new is not None
+    assert report.new.after.nats < report.new.before.nats
+    assert grown.lineage.scores["new_loss_after"] == report.new.after.nats
+    assert sum(part["texts"] for part in grown.lineage.data if "held out" not in part["name"]) == len(texts)
+
+    without, report = tl.update(grown, texts, merging(removed=True), old=OLD)
+    assert without.fingerprint == model.fingerprint
+    assert report.new is not None
+    assert report.new.after.nats > report.new.before.nats, "what was withdrawn has become less probable"
+
+
 def test_an_update_says_how_much_it_added() -> None:
     grown = merging().update(made().fit(OLD), ["the soup", "zebras"])
     assert grown.lineage.scores == {"tokens added": 7.0}

@@ -80,8 +80,8 @@ class Gate:
         if self.limit is not None and self.old is not None and self._losses[-1][1] is None:
             raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_unmeasured(self.old)}")
 
-    def judge(self, model: Model) -> Report:
-        """The report, also written into the model's lineage.
+    def judge(self) -> Report:
+        """The report of both measurements.
 
         Raises:
             ForgettingError: The loss on the old text rose by more than the limit.
@@ -89,7 +89,6 @@ class Gate:
         before, after = self._losses
         changes = [Change(b, a) if b and a else None for b, a in zip(before, after, strict=True)]
         report = self._report(changes)
-        _tell(model.lineage, self._parts, report)
         if not report.accepted and report.old is not None:
             raise ForgettingError(
                 f"refused: the loss on held-out old text rose by {report.old.rise:.2%} ({report.old.before.nats:.4f}"
@@ -98,6 +97,16 @@ class Gate:
                 report,
             )
         return report
+
+    def tell(self, lineage: Lineage, report: Report) -> None:
+        """Put what was measured, and on what, into a model's story."""
+        lineage.data += [part.described() for part in self._parts if part.texts]
+        lineage.notes += report.remarks
+        for kind, change in (("new", report.new), ("old", report.old)):
+            for when, loss in (("before", change.before), ("after", change.after)) if change else ():
+                lineage.scores[f"{kind}_loss_{when}"] = loss.nats
+                if loss.bits_per_byte is not None:
+                    lineage.scores[f"{kind}_bits_per_byte_{when}"] = loss.bits_per_byte
 
     def _report(self, changes: Sequence[Change | None]) -> Report:
         old = changes[1] if self.old is not None else None
@@ -112,14 +121,3 @@ def _unmeasured(part: HeldOut) -> str:
     if part.texts:
         return "the model has no loss of its own to measure with (no head that predicts tokens)"
     return f"{part.name} holds no text that could be kept aside: give several, not all of them in the new text too"
-
-
-def _tell(lineage: Lineage, parts: Sequence[HeldOut], report: Report) -> None:
-    """Put what was measured, and on what, into the model's story."""
-    lineage.data += [part.described() for part in parts if part.texts]
-    lineage.notes += report.remarks
-    for kind, change in (("new", report.new), ("old", report.old)):
-        for when, loss in (("before", change.before), ("after", change.after)) if change else ():
-            lineage.scores[f"{kind}_loss_{when}"] = loss.nats
-            if loss.bits_per_byte is not None:
-                lineage.scores[f"{kind}_bits_per_byte_{when}"] = loss.bits_per_byte

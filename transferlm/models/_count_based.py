@@ -8,8 +8,9 @@ import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -106,12 +107,16 @@ class BackOffModel(Model, CountBased):
 
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew."""
-        estimate = self._estimate(Trie.of(counts.table, THREADS))
+        estimate = self.estimated(counts)
         back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
         self._automaton = Automaton.of(back_off, THREADS, counts.lexicon.size)
         self._counted = counts
         self.__dict__.pop("_spelling", None)
         self._facts = {**estimate.facts, "notes": list(estimate.notes)}
+
+    def estimated(self, counts: CountedText | None = None) -> Estimate:
+        """Probabilities and back-off weights of every n-gram, from these counts or from its own."""
+        return self._estimate(Trie.of((counts or self.counts).table, THREADS))
 
     def notes(self) -> list[str]:
         """What a person should know of how the probabilities were estimated."""
@@ -161,14 +166,20 @@ class BackOffModel(Model, CountBased):
 
     def log_probs(self, texts: Iterable[str]) -> np.ndarray:
         """Log-probability of each whole text with its end, in nats: shape (texts,)."""
-        lexicon, scorer = self.counts.lexicon, self._scorer()
-        sums = [np.zeros(0)]
-        for window in windows(texts, count=1 << 16, characters=1 << 22):
-            found = lexicon.encode(window)
-            logs = scorer.score(found.ids, found.starts, THREADS)
-            self._spell(window, found.ids, logs)
-            sums.append(np.add.reduceat(logs, found.starts[:-1]))
+        self._scorer()
+        parts, sums = windows(texts, count=1 << 14, characters=1 << 19), [np.zeros(0)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            while some := list(islice(parts, 4 * THREADS)):
+                sums += pool.map(self._sums, some)
         return np.concatenate(sums)
+
+    def _sums(self, texts: Sequence[str]) -> np.ndarray:
+        """Log-probability of each text; the work is done in compiled code that leaves other threads free."""
+        found = self.counts.lexicon.encode(texts)
+        logs = self._scorer().score(found.ids, found.starts)
+        self._spell(texts, found.ids, logs)
+        summed: np.ndarray = np.add.reduceat(logs, found.starts[:-1])
+        return summed
 
     def _spell(self, texts: Sequence[str], ids: np.ndarray, logs: np.ndarray) -> None:
         """Multiply the probability of an unknown word by that of its spelling; `<unk>` itself is a word like others."""

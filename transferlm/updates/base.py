@@ -23,6 +23,14 @@ class Update(ABC):
     requires: ClassVar[tuple[type, ...]] = ()
     """Capabilities a model must have."""
 
+    exact: ClassVar[bool] = False
+    """Whether the result has to hold all of the new text, the part too that is kept aside to measure on."""
+
+    @property
+    def unlearns(self) -> bool:
+        """Whether the text is taken away: its loss is then measured on the very model that is without it."""
+        return False
+
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value."""
         return catalog.values_of(self)

@@ -26,6 +26,12 @@ class CountMerging(Update):
     """Take the text away, as when a document has to be withdrawn; each of its texts must have been counted."""
 
     requires: ClassVar[tuple[type, ...]] = (CountBased,)
+    exact: ClassVar[bool] = True
+
+    @property
+    def unlearns(self) -> bool:
+        """Whether text is removed."""
+        return self.removed
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
         """Count the text, then add to or subtract from the model's counts.
