@@ -28,9 +28,7 @@ from record import Record
 
 import transferlm as tl
 from transferlm import lifecycle
-from transferlm.counts.back_off import BackOff
 from transferlm.measure.language import score
-from transferlm.models._arpa import write_arpa
 from transferlm.text.corpus import Corpus
 
 PUBLISHED = {
@@ -114,19 +112,17 @@ def scoring(model: Any, texts: list[str], scratch: Path) -> dict[str, float]:
     """
     import kenlm
 
-    from transferlm.models import _count_based
+    from transferlm.models import _automaton_scored
 
     arpa = scratch / "model.arpa"
     model.adjust(open_vocabulary=False)
-    estimate = model.estimated()
-    back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
-    write_arpa(arpa, back_off, model.tokenizer.word)
+    model.export(arpa)
     other = kenlm.Model(str(arpa))
     tokens = sum(len(text.split()) + 1 for text in texts)
     rates: dict[str, list[float]] = {"ours, 1 thread": [], "ours, 2 threads": [], "kenlm": []}
     for _ in range(5):
         for name, threads in (("ours, 1 thread", 1), ("ours, 2 threads", 2)):
-            _count_based.THREADS = threads
+            _automaton_scored.THREADS = threads
             started = time.perf_counter()
             mine = model.log_probs(texts)
             rates[name].append(tokens / (time.perf_counter() - started))

@@ -33,12 +33,15 @@ __all__ = [
 ]
 
 
+_ARPA = (".arpa", ".arpa.gz")
+
+
 def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     """Open a model.
 
     Args:
         source: A model folder of ours, a Hugging Face folder or hub name (`organisation/model`), a fetched name
-            (`minilm`), or the name of a family that needs no weights (`tfidf`).
+            (`minilm`), an ARPA file (`.arpa`, `.arpa.gz`), or the name of a family that needs no weights (`tfidf`).
         hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`).
 
     Raises:
@@ -48,6 +51,10 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     name = str(source)
     if name in catalog.entries("models") and not Path(name).exists():
         return empty(name, **hyper_parameters)
+    if name.endswith(_ARPA) and Path(name).is_file():
+        imported: Model = catalog.find("models", "arpa").read_file(Path(name))  # type: ignore[attr-defined]
+        imported.adjust(**hyper_parameters)
+        return imported
     folder = storage.open_folder(sources.locate(source))
     model: Model = catalog.find("models", _family_of(folder)).read(folder)  # type: ignore[attr-defined]
     model.adjust(**hyper_parameters)
@@ -176,6 +183,17 @@ def update(
         made = method.update(body, new, gate.rehearsed, seed, state)
     gate.tell(made.lineage, report)
     return Updated(made, report)
+
+
+def export(model: Model | TaskModel, path: str | Path) -> None:
+    """Write a count-based model as an ARPA file (`.arpa`, or `.arpa.gz` compressed), which other n-gram tools read.
+
+    Raises:
+        UnsupportedError: The model is not made from counts.
+    """
+    body = body_of(model)
+    require(body, (CountBased,), "export")
+    body.export(Path(path))  # type: ignore[attr-defined]
 
 
 def _path(folder: str | Path | None) -> Path | None:

@@ -33,10 +33,17 @@ def factories(
         opened: Any = _opened("masked_transformer", bert_folder)
         return opened.untrained(seed) if seed else opened
 
+    def arpa(_: int) -> Model:
+        place = tmp_path_factory.mktemp("arpa") / "model.arpa.gz"
+        counted("kneser_ney")(0).export(place)  # type: ignore[attr-defined]
+        made: Model = catalog.find("models", "arpa").read_file(place)  # type: ignore[attr-defined]
+        return made
+
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
 
     return {
+        "arpa": arpa,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),

@@ -22,7 +22,7 @@ from transferlm.counts.symbols import FIRST_WORD, UNKNOWN
 from transferlm.errors import DataError
 from transferlm.models._arpa_reader import BLOCK, NEVER, SPECIAL, Reader
 
-__all__ = ["read_arpa", "write_arpa"]
+__all__ = ["read_arpa", "write_arpa", "visible"]
 
 _WHITE = re.compile("[ \t\n\r\x0b\x0c\0]")
 
@@ -81,6 +81,11 @@ def read_arpa(path: str | Path) -> tuple[list[bytes], BackOff]:
             return Reader(iter(file), path).read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise DataError(f"can't be decompressed ({problem}): fetch it again", path=path) from None
+
+
+def visible(word: str) -> str:
+    """The word, or for one that is white space, which the format can't hold, its name: `<U+0020>`."""
+    return "".join(f"<U+{ord(letter):04X}>" if letter.isspace() else letter for letter in word)
 
 
 def _words(back_off: BackOff, word_of: Callable[[int], str], path: Path) -> pa.Array:

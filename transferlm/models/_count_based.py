@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from itertools import islice, pairwise
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
-
-import numpy as np
+from typing import Any, ClassVar, Self
 
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
@@ -24,21 +17,20 @@ from transferlm.counts.mapped_arrays import map_arrays, save_arrays
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models._arpa import visible, write_arpa
+from transferlm.models._automaton_scored import THREADS, AutomatonScored
 from transferlm.models._discounting import Estimate
-from transferlm.models._spelling import Spelling
-from transferlm.models.base import CountBased, Model, TokenScores, Vocabulary, digest, made_from
+from transferlm.models.base import CountBased, digest, made_from
 from transferlm.text.corpus import Corpus
-from transferlm.text.lexicon import UNITS, UNKNOWN, UNKNOWN_WORD, Lexicon
-from transferlm.text.windows import windows
+from transferlm.text.lexicon import UNITS, Lexicon
 
 __all__ = ["BackOffModel", "memory_bytes"]
 
-THREADS = max(1, min(2, os.cpu_count() or 1))
 _WITHOUT_EFFECT = ("memory",)
 """Settings that change how a model is made and nothing about it."""
 
 
-class BackOffModel(Model, CountBased):
+class BackOffModel(AutomatonScored, CountBased):
     """A count-based model that scores as a back-off model, however its probabilities are estimated.
 
     A family is a dataclass with `order`, `unit`, `open_vocabulary` and `memory` among its fields, and says in
@@ -47,8 +39,6 @@ class BackOffModel(Model, CountBased):
     """
 
     order: int
-    unit: str
-    open_vocabulary: bool
     memory: str
     adjustable: ClassVar[frozenset[str]] = frozenset({"memory", "open_vocabulary"})
 
@@ -111,7 +101,7 @@ class BackOffModel(Model, CountBased):
         back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
         self._automaton = Automaton.of(back_off, THREADS, counts.lexicon.size)
         self._counted = counts
-        self.__dict__.pop("_spelling", None)
+        self._forget_spelling()
         self._facts = {**estimate.facts, "notes": list(estimate.notes)}
 
     def estimated(self, counts: CountedText | None = None) -> Estimate:
@@ -126,94 +116,19 @@ class BackOffModel(Model, CountBased):
         """What was estimated: discounts, n-grams an order and the like, as plain data."""
         return dict(self._facts) if self.trained else {}
 
-    # ---------------------------------------------------------------- scoring
-
-    @property
-    def tokenizer(self) -> Lexicon:
-        """The words, which is how texts become tokens."""
-        return self.counts.lexicon
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The words that were counted; every other one is unknown, and spelled out or not."""
-        lexicon = self.counts.lexicon
-        told = "unknown ones spelled out" if self.open_vocabulary else "closed"
-        key = digest(lexicon.hash, told)
-        return Vocabulary(f"{self.unit}, {len(lexicon):,} types, {told}", lexicon.size, not self.open_vocabulary, key)
-
-    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
-        """Nats a token, the end of each text included. N-grams do not reach over the end of a text, so that a stream of
-        texts is scored as each of them alone, as the published tables of Penn Treebank do.
-
-        Raises:
-            DataError: Nothing was counted yet.
-            SettingError: `context` is neither `text` nor `stream`.
-        """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self.counts.lexicon, self._scorer())
-
-    def _scored(self, texts: Iterable[list[str]], lexicon: Lexicon, scorer: Automaton) -> Iterator[TokenScores]:
-        for window in texts:
-            found = lexicon.encode(window, offsets=True)
-            logs, ids = scorer.score(found.ids, found.starts), found.ids.astype(np.int32)
-            self._spell(window, found.ids, logs)
-            assert found.offsets is not None
-            borders = found.starts.tolist()
-            for row, (begin, end) in enumerate(pairwise(borders)):
-                own = slice(begin + 1, end)
-                yield TokenScores(logs[own], found.offsets[begin - row : end - row - 1], ids[own])
-
-    def log_probs(self, texts: Iterable[str]) -> np.ndarray:
-        """Log-probability of each whole text with its end, in nats: shape (texts,)."""
-        self._scorer()
-        parts, sums = windows(texts, count=1 << 14, characters=1 << 19), [np.zeros(0)]
-        with ThreadPoolExecutor(THREADS) as pool:
-            while some := list(islice(parts, 4 * THREADS)):
-                sums += pool.map(self._sums, some)
-        return np.concatenate(sums)
-
-    def _sums(self, texts: Sequence[str]) -> np.ndarray:
-        """Log-probability of each text; the work is done in compiled code that leaves other threads free."""
-        found = self.counts.lexicon.encode(texts)
-        logs = self._scorer().score(found.ids, found.starts)
-        self._spell(texts, found.ids, logs)
-        summed: np.ndarray = np.add.reduceat(logs, found.starts[:-1])
-        return summed
-
-    def _spell(self, texts: Sequence[str], ids: np.ndarray, logs: np.ndarray) -> None:
-        """Multiply the probability of an unknown word by that of its spelling; `<unk>` itself is a word like others."""
-        unknown = np.flatnonzero(ids == UNKNOWN)
-        if not self.open_vocabulary or not len(unknown):
-            return
-        words = self.counts.lexicon.unknown_words(texts)
-        spelled = [row for row, word in enumerate(words) if word != UNKNOWN_WORD]
-        logs[unknown[spelled]] += self._spelling.log_probs([words[row] for row in spelled])
-
-    @cached_property
-    def _spelling(self) -> Spelling:
-        return Spelling(self.counts.lexicon)
-
-    def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
-        """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
-        found = self.counts.lexicon.encode(contexts)
-        borders = found.starts.tolist()
-        rows = [found.ids[begin : end - 1] for begin, end in pairwise(borders)]
-        logs = self._scorer().next_log_probs(rows)
-        return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)  # they are stored in 32 bits
-
-    def _scorer(self) -> Automaton:
+    def _known(self) -> tuple[Lexicon, Automaton]:
         if self._automaton is None:
             raise DataError(f"this {self.family} model has counted no text yet: pretrain it first")
-        return self._automaton
+        return self.counts.lexicon, self._automaton
+
+    def export(self, path: Path) -> None:
+        """Write an ARPA file (`.gz` too), which other n-gram tools read; characters that are white space are named."""
+        estimate = self.estimated()
+        back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
+        lexicon = self.counts.lexicon
+        write_arpa(path, back_off, lambda symbol: visible(lexicon.word(symbol)))
 
     # ---------------------------------------------------------------- identity and storage
-
-    def copy(self) -> Self:
-        """An independent model: its arrays are never changed, so that both may hold the same ones."""
-        twin = copy.copy(self)
-        twin.lineage = copy.deepcopy(self.lineage)
-        return twin
 
     @property
     def fingerprint(self) -> str:
@@ -230,7 +145,7 @@ class BackOffModel(Model, CountBased):
 
     def write(self, folder: Path) -> None:
         """Words, raw counts and the automaton, as arrays that are mapped when they are opened."""
-        scorer = {f"automaton.{name}": array for name, array in self._scorer().arrays().items()}
+        scorer = {f"automaton.{name}": array for name, array in self._known()[1].arrays().items()}
         save_arrays(folder / storage.WEIGHTS, self.counts.arrays() | scorer)
 
     @classmethod

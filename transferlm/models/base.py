@@ -273,6 +273,14 @@ class CountBased(Causal, Trainable):
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew, in place."""
 
+    @abstractmethod
+    def export(self, path: Path) -> None:
+        """Write an ARPA file, which other n-gram tools read; compressed if its name ends in `.gz`.
+
+        Raises:
+            DataError: Nothing was counted yet.
+        """
+
     def notes(self) -> list[str]:
         """What a person should know of how the probabilities were estimated."""
         return []

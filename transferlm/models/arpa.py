@@ -1,0 +1,100 @@
+"""An n-gram model that another tool estimated, from an ARPA file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from transferlm import storage
+from transferlm.counts.automaton import Automaton
+from transferlm.counts.mapped_arrays import map_arrays, save_arrays
+from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models._arpa import read_arpa
+from transferlm.models._automaton_scored import THREADS, AutomatonScored
+from transferlm.models.base import digest, made_from
+from transferlm.text.lexicon import UNITS, Lexicon
+
+__all__ = ["Arpa"]
+
+
+@dataclass(eq=False)
+class Arpa(AutomatonScored):
+    """A back-off model as KenLM, SRILM or IRSTLM write it, whatever its smoothing.
+
+    Its counts are not in the file, so that it can be scored with and mixed, but no text can be added to it.
+    """
+
+    unit: Literal["word", "character"] = "word"
+    """What a token is: a run between white space, or every single character."""
+    open_vocabulary: bool = False
+    """Spell unknown words out by characters, so that every string has a probability; if not, they are one token."""
+
+    adjustable: ClassVar[frozenset[str]] = frozenset({"open_vocabulary"})
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise SettingError(f"unit {self.unit!r}: choose {' or '.join(UNITS)}")
+        self._content: tuple[Lexicon, Automaton] | None = None
+
+    @classmethod
+    def read_file(cls, path: Path, unit: Literal["word", "character"] = "word") -> Self:
+        """The model in an ARPA file (`.gz` too).
+
+        Raises:
+            DataError: The file is damaged; the message names the line.
+        """
+        words, back_off = read_arpa(path)
+        model = cls(unit)
+        lexicon = Lexicon.of((word.decode("utf-8", "surrogatepass") for word in words), unit)
+        model._content = lexicon, Automaton.of(back_off, THREADS, lexicon.size)
+        model.lineage = storage.Lineage("imported", data=[{"name": path.name, "hash": _hash_of(path)}])
+        return model
+
+    def _known(self) -> tuple[Lexicon, Automaton]:
+        if self._content is None:
+            raise DataError("an arpa model is nothing without its file: give that where a model is asked for")
+        return self._content
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over settings, words and probabilities."""
+        lexicon, automaton = self._known()
+        arrays = automaton.arrays()
+        parts = [np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)]
+        return digest("arpa", self.unit, str(self.open_vocabulary), lexicon.hash, *parts)
+
+    def write(self, folder: Path) -> None:
+        """Words and automaton, as arrays that are mapped when they are opened."""
+        lexicon, automaton = self._known()
+        words = {f"lexicon.{name}": array for name, array in lexicon.arrays().items()}
+        scorer = {f"automaton.{name}": array for name, array in automaton.arrays().items()}
+        save_arrays(folder / storage.WEIGHTS, words | scorer)
+
+    @classmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """The model written there; nothing but its outline is read before it is used."""
+        model = made_from(cls, folder)
+        path = folder.weights()
+        arrays = map_arrays(path)
+        try:
+            lexicon = Lexicon.from_arrays(model.unit, _part(arrays, "lexicon."))
+            model._content = lexicon, Automaton.from_arrays(_part(arrays, "automaton."))
+        except ModelFolderError as error:
+            raise ModelFolderError(f"{path}: {error}") from None
+        return model
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _hash_of(path: Path) -> str:
+    whole = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            whole.update(block)
+    return whole.hexdigest()
