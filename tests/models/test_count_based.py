@@ -228,3 +228,32 @@ assert "torch" not in sys.modules and "transformers" not in sys.modules, "torch 
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def decaying(keep: float) -> Any:
+    return catalog.find("updates", "decay")(keep=keep)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_old_counts_fade_and_nothing_is_forgotten_altogether(family: str) -> None:
+    model = made(family).fit(OLD)
+    kept, faded = decaying(1.0).update(model, NEW), decaying(0.1).update(model, NEW)
+    assert kept.fingerprint == made(family).fit(OLD + NEW).fingerprint
+    assert faded.counts.table.total == pytest.approx(
+        0.1 * model.counts.table.total + made().fit(NEW).counts.table.total
+    )
+    assert np.exp(faded.next_log_probs(["the film", "a"])).sum(axis=1) == pytest.approx(1.0)
+    assert np.isfinite(faded.log_probs(OLD)).all()
+
+
+def test_faded_text_is_less_probable_and_new_text_more() -> None:
+    model = made("witten_bell").fit(OLD)
+    kept, faded = decaying(1.0).update(model, NEW[:3]), decaying(0.05).update(model, NEW[:3])
+    assert faded.log_probs(OLD).sum() < kept.log_probs(OLD).sum()
+    assert faded.log_probs(NEW[:3]).sum() > kept.log_probs(NEW[:3]).sum()
+
+
+@pytest.mark.parametrize("keep", [0.0, 1.5, float("nan")])
+def test_a_senseless_share_to_keep_is_refused(keep: float) -> None:
+    with pytest.raises(SettingError, match="keep"):
+        decaying(keep)
