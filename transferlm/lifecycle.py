@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm import catalog, sources, storage
-from transferlm.errors import ModelFolderError, TransferLMError, UnsupportedError, alternatives
+from transferlm.errors import ModelFolderError, SettingError, TransferLMError, UnsupportedError, alternatives
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
 from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
@@ -51,8 +52,9 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     name = str(source)
     if name in catalog.entries("models") and not Path(name).exists():
         return empty(name, **hyper_parameters)
-    if name.endswith(_ARPA) and Path(name).is_file():
-        imported: Model = catalog.find("models", "arpa").read_file(Path(name))  # type: ignore[attr-defined]
+    if name.lower().endswith(_ARPA) and Path(name).is_file():
+        unit = hyper_parameters.pop("unit", None)
+        imported: Model = catalog.find("models", "arpa").read_file(Path(name), unit)  # type: ignore[attr-defined]
         imported.adjust(**hyper_parameters)
         return imported
     folder = storage.open_folder(sources.locate(source))
@@ -133,7 +135,10 @@ def pretrain(
         method={"name": model.family, "hyper_parameters": model.hyper_parameters()},
         data=[{"name": corpus.name, "hash": corpus.hash}],
         seed=seed,
+        notes=trained.notes() if isinstance(trained, CountBased) else [],
     )
+    for note in trained.lineage.notes:
+        say(note)
     return trained
 
 
@@ -190,7 +195,12 @@ def export(model: Model | TaskModel, path: str | Path) -> None:
 
     Raises:
         UnsupportedError: The model is not made from counts.
+        SettingError: The name ends otherwise, or its folder is not there.
     """
+    if not str(path).lower().endswith(_ARPA):
+        raise SettingError(f"{path}: give a name that ends in {' or '.join(_ARPA)}")
+    if not Path(path).absolute().parent.is_dir():
+        raise SettingError(f"{Path(path).absolute().parent} is no folder: make it first")
     body = body_of(model)
     require(body, (CountBased,), "export")
     body.export(Path(path))  # type: ignore[attr-defined]

@@ -56,7 +56,17 @@ def test_kenlm_gives_the_same_probability_to_every_word(family: str, tmp_path: P
 def test_spaces_that_are_words_are_named(tmp_path: Path) -> None:
     counted(unit="character").export(tmp_path / "m.arpa")
     assert "<U+0020>" in (tmp_path / "m.arpa").read_text(encoding="utf-8")
-    tl.load(tmp_path / "m.arpa")
+    with pytest.raises(UnsupportedError, match=r"holds <U\+0020>"):
+        tl.load(tmp_path / "m.arpa")
+
+
+def test_by_character_without_white_space_it_is_read_by_character(tmp_path: Path) -> None:
+    texts = ["房间很好", "房间很冷", "电影很好"]
+    model = catalog.find("models", "witten_bell")(order=3, unit="character", open_vocabulary=False).fit(texts)  # type: ignore[attr-defined]
+    model.export(tmp_path / "m.arpa")
+    opened: Any = tl.load(tmp_path / "m.arpa")
+    assert np.allclose(opened.log_probs(texts), model.log_probs(texts), atol=1e-6)
+    assert tl.load(tmp_path / "m.arpa", unit="word").unit == "word"  # type: ignore[union-attr]
 
 
 def test_what_has_no_counts_is_refused(tmp_path: Path) -> None:
@@ -77,7 +87,9 @@ def test_the_command_line_exports_and_evaluates(run: Callable[..., Any], tmp_pat
     assert told.code == 0
     assert "bytes" in told.out
     assert run("evaluate", tmp_path / "m.arpa", tmp_path / "text.txt").code == 0
-    assert run("export", tmp_path / "m", tmp_path / "m.txt").code == 2
+    for wrong in ("m.txt", "nowhere/m.arpa"):
+        refused = run("export", tmp_path / "m", tmp_path / wrong)
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
     (tmp_path / "bad.arpa").write_text("nothing\n")
     bad = run("evaluate", tmp_path / "bad.arpa", tmp_path / "text.txt")
     assert bad.code == 1

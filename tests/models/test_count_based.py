@@ -13,7 +13,9 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog
-from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.counts.counted_text import CountedText
+from transferlm.counts.table import CountTable
+from transferlm.errors import DataError, ModelFolderError, SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.language import score
 from transferlm.models._count_based import BackOffModel, memory_bytes
 
@@ -88,6 +90,24 @@ def test_an_update_behind_the_gate_holds_all_of_the_text() -> None:
     assert without.fingerprint == model.fingerprint
     assert report.new is not None
     assert report.new.after.nats > report.new.before.nats, "what was withdrawn has become less probable"
+
+
+def test_taking_everything_away_is_refused() -> None:
+    with pytest.raises(DataError, match="nothing would be left"):
+        merging(removed=True).update(made().fit(OLD), OLD)
+
+
+def test_what_the_estimate_had_to_do_stands_in_the_story() -> None:
+    assert any("discounts" in note for note in tl.pretrain(made(), ["one single sentence"]).lineage.notes)
+
+
+def test_damaged_counts_are_not_passed_on(tmp_path: Path) -> None:
+    model = made().fit(OLD)
+    counts = model.counts.table.counts.copy()
+    counts[0] = -5
+    wrong = CountedText(model.counts.lexicon, CountTable(model.counts.table.grams, counts))
+    with pytest.raises(TransferLMError, match="count"):
+        model.adopt(wrong)
 
 
 def test_an_update_says_how_much_it_added() -> None:
@@ -171,6 +191,8 @@ def test_memory_is_read_as_people_write_it(said: str, size: int) -> None:
         ("kneser_ney", {"pruning": "2,1"}, "pruning '2,1'"),
         ("kneser_ney", {"pruning": "1,x"}, "pruning '1,x'"),
         ("good_turing", {"maximum": 0}, "maximum 0"),
+        ("good_turing", {"maximum": 2_000_000_000}, "give 1 to 100"),
+        ("kneser_ney", {"memory": "1" + "0" * 400 + "G"}, "memory"),
         ("hierarchical_dirichlet", {"concentrations": "1,2"}, "concentrations '1,2'"),
         ("hierarchical_dirichlet", {"concentrations": "1,2,nan"}, "concentrations"),
     ],

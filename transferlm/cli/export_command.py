@@ -16,12 +16,10 @@ from transferlm.cli.shared import everywhere, show_json
 def command(folder: str, file: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
     """Write the count-based model in FOLDER to FILE, which ends in .arpa or .arpa.gz; an existing FILE is replaced.
 
-    KenLM, SRILM and speech recognisers read it, and every command here takes it where it takes a model.
+    KenLM, SRILM and speech recognisers read it, and so does `transferlm evaluate`.
     """
     from transferlm import lifecycle
 
-    if not file.endswith((".arpa", ".arpa.gz")):
-        raise click.UsageError(f"{file}: give a name that ends in .arpa or .arpa.gz")
     lifecycle.export(lifecycle.load(folder), file)
     size = Path(file).stat().st_size
     if as_json:

@@ -68,7 +68,7 @@ class CountedText:
         """Counts without the other's: to the bit those of never having seen that text.
 
         Raises:
-            DataError: Something in the other text was never counted here, or not as often.
+            DataError: Something in the other text was never counted here, or not as often; or nothing would be left.
         """
         lexicon, mine, theirs = self.lexicon.union(other.lexicon)
         if len(lexicon) > len(self.lexicon):
@@ -83,6 +83,8 @@ class CountedText:
             raise DataError(
                 f"{words!r} was not counted as often as it is to be removed: remove only what was added"
             ) from None
+        if not len(left):
+            raise DataError("this would take away all that was counted: nothing would be left to estimate from")
         used = np.zeros(self.lexicon.size, dtype=bool)
         used[left.grams[:, 0]] = True
         kept, numbers = self.lexicon.keep(used)

@@ -84,8 +84,8 @@ def read_arpa(path: str | Path) -> tuple[list[bytes], BackOff]:
 
 
 def visible(word: str) -> str:
-    """The word, or for one that is white space, which the format can't hold, its name: `<U+0020>`."""
-    return "".join(f"<U+{ord(letter):04X}>" if letter.isspace() else letter for letter in word)
+    """The word with characters that the format can't hold by their names: a space is `<U+0020>`."""
+    return "".join(f"<U+{ord(letter):04X}>" if letter.isspace() or letter == "\0" else letter for letter in word)
 
 
 def _words(back_off: BackOff, word_of: Callable[[int], str], path: Path) -> pa.Array:

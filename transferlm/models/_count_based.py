@@ -97,6 +97,7 @@ class BackOffModel(AutomatonScored, CountBased):
 
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew."""
+        counts.table.check()
         estimate = self.estimated(counts)
         back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
         self._automaton = Automaton.of(back_off, THREADS, counts.lexicon.size)
@@ -175,7 +176,7 @@ def memory_bytes(said: str) -> int:
     >>> memory_bytes("2G") == 2 * 1024**3
     True
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])i?B?", said.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*([MG])i?B?", said.strip(), re.IGNORECASE)
     size = int(float(found[1]) * (1 << (20 if found[2].upper() == "M" else 30))) if found else 0
     if size < 1 << 24:
         raise SettingError(f"memory {said!r}: give a size such as 512M or 2G, 16M or more")

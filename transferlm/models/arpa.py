@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,13 +13,15 @@ import numpy as np
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import map_arrays, save_arrays
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._arpa import read_arpa
 from transferlm.models._automaton_scored import THREADS, AutomatonScored
 from transferlm.models.base import digest, made_from
 from transferlm.text.lexicon import UNITS, Lexicon
 
 __all__ = ["Arpa"]
+
+_NAMED = re.compile(r"<U\+[0-9A-F]{4,6}>")
 
 
 @dataclass(eq=False)
@@ -41,15 +44,29 @@ class Arpa(AutomatonScored):
         self._content: tuple[Lexicon, Automaton] | None = None
 
     @classmethod
-    def read_file(cls, path: Path, unit: Literal["word", "character"] = "word") -> Self:
+    def read_file(cls, path: Path, unit: Literal["word", "character"] | None = None) -> Self:
         """The model in an ARPA file (`.gz` too).
+
+        Args:
+            path: The file.
+            unit: What its words are; none takes characters where all words are single ones and some are not ASCII.
 
         Raises:
             DataError: The file is damaged; the message names the line.
+            UnsupportedError: It was exported from a model by character and names white space, which is not read back.
         """
-        words, back_off = read_arpa(path)
+        encoded, back_off = read_arpa(path)
+        words = [word.decode("utf-8", "surrogatepass") for word in encoded]
+        named = next((word for word in words if _NAMED.fullmatch(word)), None)
+        if named is not None:
+            raise UnsupportedError(
+                f"{path} was made from a model by character and holds {named}, the name of a character that no ARPA"
+                " file can hold: open the model's own folder instead"
+            )
+        single = all(len(word) == 1 for word in words) and not all(word.isascii() for word in words)
+        unit = unit or ("character" if single else "word")
         model = cls(unit)
-        lexicon = Lexicon.of((word.decode("utf-8", "surrogatepass") for word in words), unit)
+        lexicon = Lexicon.of(words, unit)
         model._content = lexicon, Automaton.of(back_off, THREADS, lexicon.size)
         model.lineage = storage.Lineage("imported", data=[{"name": path.name, "hash": _hash_of(path)}])
         return model

@@ -13,6 +13,8 @@ from transferlm.models._discounting import Estimate
 
 __all__ = ["GoodTuring"]
 
+HIGHEST = 100
+
 
 @dataclass(eq=False)
 class GoodTuring(BackOffModel):
@@ -35,8 +37,8 @@ class GoodTuring(BackOffModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.maximum < 1:
-            raise SettingError(f"maximum {self.maximum}: give 1 or more")
+        if not 1 <= self.maximum <= HIGHEST:
+            raise SettingError(f"maximum {self.maximum}: give 1 to {HIGHEST}; larger counts are reliable as they are")
 
     def _estimate(self, trie: Trie) -> Estimate:
         return _good_turing.estimate(trie, self.maximum)

@@ -19,11 +19,12 @@ class CountMerging(Update):
     """Sum of raw counts: to the bit the model that counting all the text at once gives.
 
     New words enter the vocabulary, and what follows from the counts is estimated anew. With `removed` the text is taken
-    away instead: to the bit the model that never saw it.
+    away instead: to the bit the model that never saw it, if it was counted before. That its n-grams were is checked;
+    which texts they came from is not kept.
     """
 
     removed: bool = False
-    """Take the text away, as when a document has to be withdrawn; each of its texts must have been counted."""
+    """Take the text away, as when a document has to be withdrawn; that its n-grams were counted is checked."""
 
     requires: ClassVar[tuple[type, ...]] = (CountBased,)
     exact: ClassVar[bool] = True
@@ -37,7 +38,7 @@ class CountMerging(Update):
         """Count the text, then add to or subtract from the model's counts.
 
         Raises:
-            DataError: A text to remove was never counted.
+            DataError: An n-gram to remove was not counted as often, or nothing would be left.
             UnsupportedError: The model's raw counts were not kept.
         """
         assert isinstance(model, CountBased)
