@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def main() -> int:
                 continue
             draw = random.Random(f"{name} 0")  # noqa: S311 - moments, not secrets
             told = f"{' '.join(command).replace(scratch, '.')}, {kills} kills"
-            found[name] = record.cell(told, lambda c=command, d=draw: measure(c, Path(scratch), kills, d))  # type: ignore[misc]
+            found[name] = record.cell(told, partial(measure, command, Path(scratch), kills, draw))
     print(f"{'command':10}{'alone':>8}{'kills':>7}{'weight files':>14}{'ends':>6}{'the same':>10}")
     for name, cell in found.items():
         seconds, files = f"{cell['uninterrupted seconds']:.0f} s", len(cell["files"])

@@ -16,6 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def main() -> int:
     }
     shown: dict[str, list[str]] = {"helps": [], "hurts": [], "no difference shown": []}
     for name, (encoder, parts) in list(sets.items())[: 1 if arguments.quick else 3]:
-        found = record.cell(name, lambda e=encoder, p=parts: measure(e, p, arguments.quick))  # type: ignore[misc]
+        found = record.cell(name, partial(measure, encoder, parts, arguments.quick))
         print(f"{name}: {encoder}, updated on {found['texts']:,} texts without labels, {LABELS} labels a class")
         for row in found["rows"]:
             gain = "" if "gain" not in row else "{gain:+8.1%} [{low:+.1%}, {high:+.1%}]".format(**row)

@@ -1,36 +1,15 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ngram_tables import grams_of, table_of
 
-from transferlm.counts.symbols import BEGIN, END, NOTHING
 from transferlm.counts.table import CountTable
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, SettingError
 
 TEXTS = st.lists(st.lists(st.integers(3, 7), max_size=7), min_size=1, max_size=6)
 ORDERS = st.integers(1, 5)
-
-
-def table_of(texts, order, dtype=np.int64):
-    found = Counter()
-    for words in texts:
-        text = [BEGIN, *words, END]
-        padded = text + [NOTHING] * order
-        found.update(tuple(padded[i : i + order]) for i in range(len(text)))
-    rows = sorted(found)
-    grams = np.array(rows, np.uint32).reshape(len(rows), order)
-    return CountTable(grams, np.array([found[row] for row in rows], dtype))
-
-
-def grams_of(texts, size):
-    found = Counter()
-    for words in texts:
-        text = (BEGIN, *words, END)
-        found.update(text[i : i + size] for i in range(len(text) - size + 1))
-    return found
 
 
 def listed(trie, order):

@@ -130,12 +130,6 @@ def test_texts_may_hold_newlines_and_may_be_empty() -> None:
     assert len(Lexicon.build([])[0]) == 0
 
 
-def test_rare_words_become_unknown() -> None:
-    lexicon, symbols = Lexicon.build(["a b c", "b a", "a"], minimum_count=2)
-    assert decoded(lexicon, symbols)[0] == ["<s>", "a", "b", "<unk>", "</s>"]
-    assert list(lexicon) == ["a", "b"]
-
-
 def test_the_word_for_unknown_is_unknown_and_no_word() -> None:
     lexicon, symbols = Lexicon.build(["a <unk> a"])
     assert symbols.ids.tolist() == [BEGIN, 4, UNKNOWN, 4, END]
@@ -162,14 +156,13 @@ def test_a_mark_of_beginning_or_end_in_a_text_is_refused(mark: str, tmp_path: Pa
 
 def test_numbers_are_the_same_on_disk_and_in_memory(tmp_path: Path) -> None:
     texts = [f"w{i % 7919} shared w{i * 31 % 104729}" for i in range(150_000)]
-    for minimum in (1, 2):
-        lexicon, symbols = Lexicon.build(texts, minimum_count=minimum)
-        stored, on_disk = Lexicon.build(iter(texts), minimum_count=minimum, into=tmp_path / "deep", memory=100_000)
-        assert isinstance(on_disk.ids, np.memmap)
-        assert same(lexicon, stored)
-        assert np.array_equal(symbols.ids, on_disk.ids)
-        assert np.array_equal(symbols.starts, on_disk.starts)
-        assert np.array_equal(symbols.ids, lexicon.encode(texts).ids)
+    lexicon, symbols = Lexicon.build(texts)
+    stored, on_disk = Lexicon.build(iter(texts), into=tmp_path / "deep", memory=100_000)
+    assert isinstance(on_disk.ids, np.memmap)
+    assert same(lexicon, stored)
+    assert np.array_equal(symbols.ids, on_disk.ids)
+    assert np.array_equal(symbols.starts, on_disk.starts)
+    assert np.array_equal(symbols.ids, lexicon.encode(texts).ids)
     assert len(lexicon) > 10_000
 
 
@@ -206,8 +199,6 @@ def test_words_given_one_by_one_are_checked() -> None:
 def test_wrong_settings_are_named() -> None:
     with pytest.raises(SettingError, match="did you mean 'word'"):
         Lexicon.build(["a"], "words")
-    with pytest.raises(SettingError, match="minimum count of 0"):
-        Lexicon.build(["a"], minimum_count=0)
     with pytest.raises(TypeError, match=r"give \[text\]"):
         Lexicon.of(["a"]).encode("text")
     with pytest.raises(IndexError):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlm.counts.symbols import NOTHING
-from transferlm.counts.trie import Trie
 from transferlm.errors import ModelFolderError
 
 __all__ = ["BackOff"]
@@ -42,13 +41,6 @@ class BackOff:
     log_probs: Sequence[np.ndarray]
     back_offs: Sequence[np.ndarray]
     unknown: float
-
-    @classmethod
-    def of(
-        cls, trie: Trie, log_probs: Sequence[np.ndarray], back_offs: Sequence[np.ndarray], unknown: float
-    ) -> BackOff:
-        """What was estimated for the nodes of a trie."""
-        return cls(trie.symbols, trie.parents, trie.first, trie.suffixes, log_probs, back_offs, unknown)
 
     @property
     def order(self) -> int:

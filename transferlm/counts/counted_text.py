@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from transferlm.counts.counting import count
+from transferlm.counts.mapped_arrays import part, prefixed
 from transferlm.counts.symbols import FIRST_WORD
 from transferlm.counts.table import CountTable, NotCountedError
 from transferlm.errors import DataError
@@ -105,8 +106,7 @@ class CountedText:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What to store."""
-        lexicon = {f"lexicon.{name}": array for name, array in self.lexicon.arrays().items()}
-        return lexicon | {f"table.{name}": array for name, array in self.table.arrays().items()}
+        return prefixed("lexicon.", self.lexicon.arrays()) | prefixed("table.", self.table.arrays())
 
     @classmethod
     def from_arrays(cls, unit: str, arrays: Mapping[str, np.ndarray]) -> CountedText:
@@ -115,10 +115,4 @@ class CountedText:
         Raises:
             ModelFolderError: An array is missing or does not fit.
         """
-        return cls(
-            Lexicon.from_arrays(unit, _part(arrays, "lexicon.")), CountTable.from_arrays(_part(arrays, "table."))
-        )
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        return cls(Lexicon.from_arrays(unit, part("lexicon.", arrays)), CountTable.from_arrays(part("table.", arrays)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from transferlm.errors import ModelFolderError
 
-__all__ = ["map_arrays", "save_arrays"]
+__all__ = ["map_arrays", "part", "prefixed", "save_arrays"]
 
 _KINDS = {"U8": np.uint8, "U32": np.uint32, "I64": np.int64, "F32": np.float32, "F64": np.float64}
 _NAMES = {np.dtype(kind): name for name, kind in _KINDS.items()}
@@ -52,6 +52,16 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: _mapped(path, told, begin, size) for name, told in header.items() if name != "__metadata__"}
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ModelFolderError(f"{path} can't be read ({error}): copy it again") from None
+
+
+def prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays under longer names, so that several things' may lie in one file."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays that `prefixed` named so, under their own names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _header(path: Path, size: int) -> tuple[dict[str, dict[str, object]], int]:

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Self
 
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
-from transferlm.counts.back_off import BackOff
 from transferlm.counts.counted_text import CountedText
-from transferlm.counts.mapped_arrays import map_arrays, save_arrays
+from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
@@ -99,8 +98,7 @@ class BackOffModel(AutomatonScored, CountBased):
         """Take these counts for one's own and estimate anew."""
         counts.table.check()
         estimate = self.estimated(counts)
-        back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
-        self._automaton = Automaton.of(back_off, THREADS, counts.lexicon.size)
+        self._automaton = Automaton.of(estimate.back_off(), THREADS, counts.lexicon.size)
         self._counted = counts
         self._forget_spelling()
         self._facts = {**estimate.facts, "notes": list(estimate.notes)}
@@ -124,9 +122,7 @@ class BackOffModel(AutomatonScored, CountBased):
 
     def export(self, path: Path) -> None:
         """Write an ARPA file (`.gz` too), which other n-gram tools read; characters that are white space are named."""
-        estimate = self.estimated()
-        back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
-        lexicon = self.counts.lexicon
+        lexicon, back_off = self.counts.lexicon, self.estimated().back_off()
         write_arpa(path, back_off, lambda symbol: visible(lexicon.word(symbol)))
 
     # ---------------------------------------------------------------- identity and storage
@@ -146,7 +142,7 @@ class BackOffModel(AutomatonScored, CountBased):
 
     def write(self, folder: Path) -> None:
         """Words, raw counts and the automaton, as arrays that are mapped when they are opened."""
-        scorer = {f"automaton.{name}": array for name, array in self._known()[1].arrays().items()}
+        scorer = prefixed("automaton.", self._known()[1].arrays())
         save_arrays(folder / storage.WEIGHTS, self.counts.arrays() | scorer)
 
     @classmethod
@@ -160,8 +156,7 @@ class BackOffModel(AutomatonScored, CountBased):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST} does not tell what was estimated: copy it again")
         try:
             model._counted = CountedText.from_arrays(model.unit, arrays)
-            own = {n.removeprefix("automaton."): a for n, a in arrays.items() if n.startswith("automaton.")}
-            model._automaton = Automaton.from_arrays(own)
+            model._automaton = Automaton.from_arrays(part("automaton.", arrays))
         except ModelFolderError as error:
             raise ModelFolderError(f"{path}: {error}") from None
         if model._counted.table.order != model.order or model._automaton.order != model.order:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import BEGIN, UNKNOWN
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError
@@ -37,6 +38,12 @@ class Estimate:
     unknown: float
     facts: dict[str, Any]
     notes: list[str]
+
+    def back_off(self) -> BackOff:
+        """The model, for scoring and for files."""
+        trie = self.trie
+        links = trie.symbols, trie.parents, trie.first, trie.suffixes
+        return BackOff(*links, self.log_probs, self.back_offs, self.unknown)
 
 
 @dataclass(frozen=True, eq=False)

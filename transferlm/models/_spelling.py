@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from transferlm.counts.automaton import Automaton
-from transferlm.counts.back_off import BackOff
 from transferlm.counts.counted_text import CountedText
 from transferlm.counts.trie import Trie
 from transferlm.models import _witten_bell
@@ -35,9 +34,8 @@ class Spelling:
         words = list(lexicon) or [""]
         counted = CountedText.of(words, "character", _ORDER)
         estimate = _witten_bell.estimate(Trie.of(counted.table))
-        back_off = BackOff.of(estimate.trie, estimate.log_probs, estimate.back_offs, estimate.unknown)
         self._characters = counted.lexicon
-        self._automaton = Automaton.of(back_off, vocabulary=counted.lexicon.size)
+        self._automaton = Automaton.of(estimate.back_off(), vocabulary=counted.lexicon.size)
 
     def log_probs(self, words: Sequence[str]) -> np.ndarray:
         """Nats of each word, its end included: float64 of shape (words,)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
-from transferlm.counts.mapped_arrays import map_arrays, save_arrays
+from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._arpa import read_arpa
 from transferlm.models._automaton_scored import THREADS, AutomatonScored
@@ -87,9 +87,8 @@ class Arpa(AutomatonScored):
     def write(self, folder: Path) -> None:
         """Words and automaton, as arrays that are mapped when they are opened."""
         lexicon, automaton = self._known()
-        words = {f"lexicon.{name}": array for name, array in lexicon.arrays().items()}
-        scorer = {f"automaton.{name}": array for name, array in automaton.arrays().items()}
-        save_arrays(folder / storage.WEIGHTS, words | scorer)
+        arrays = prefixed("lexicon.", lexicon.arrays()) | prefixed("automaton.", automaton.arrays())
+        save_arrays(folder / storage.WEIGHTS, arrays)
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
@@ -98,15 +97,11 @@ class Arpa(AutomatonScored):
         path = folder.weights()
         arrays = map_arrays(path)
         try:
-            lexicon = Lexicon.from_arrays(model.unit, _part(arrays, "lexicon."))
-            model._content = lexicon, Automaton.from_arrays(_part(arrays, "automaton."))
+            lexicon = Lexicon.from_arrays(model.unit, part("lexicon.", arrays))
+            model._content = lexicon, Automaton.from_arrays(part("automaton.", arrays))
         except ModelFolderError as error:
             raise ModelFolderError(f"{path}: {error}") from None
         return model
-
-
-def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _hash_of(path: Path) -> str:

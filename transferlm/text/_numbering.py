@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
@@ -53,17 +53,11 @@ class GrowingWords:
             )
         return ids, borders
 
-    def sorted(self, keep: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(letters, ends, numbers): the words by bytes, and the final symbol of each number given so far.
-
-        Args:
-            keep: bool (words + 1,), which numbers to keep; the others become UNKNOWN.
-        """
+    def sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(letters, ends, numbers): the words by bytes, and the final symbol of each number given so far."""
         first = kernels.FIRST_WORD
         order = sorted_order(self._letters, self._ends[: self.words])
         order = order[order >= len(_SPECIAL)]
-        if keep is not None:
-            order = order[keep[order + 1]]
         numbers = np.full(self.words + 1, kernels.UNKNOWN, np.uint32)
         numbers[:first] = range(first)
         numbers[order + 1] = np.arange(order.size) + first
@@ -102,13 +96,6 @@ class SymbolStream:
         if self._into is not None and 4 * self._size > self._memory:
             self._write(self._into)
 
-    def counts(self, numbers: int) -> np.ndarray:
-        """How often each number was given, int64 (numbers,)."""
-        counts = np.zeros(numbers, np.int64)
-        for block in self._blocks():
-            counts += np.bincount(block, minlength=numbers)
-        return counts
-
     def finished(self, numbers: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(ids, starts) of all texts, each id replaced by `numbers[id]`; ids is a memory map where there is a file."""
         starts = np.concatenate(self._starts)
@@ -136,13 +123,6 @@ class SymbolStream:
             self._file = NamedTemporaryFile("w+b", dir=into, prefix="symbols-", suffix=".bin", delete=False)  # noqa: SIM115
         while self._chunks:
             self._file.write(self._chunks.popleft().tobytes())
-
-    def _blocks(self) -> Iterator[np.ndarray]:
-        if self._file is not None:
-            self._file.seek(0)
-            while (block := np.frombuffer(self._file.read(4 * _BLOCK), np.uint32)).size:
-                yield block
-        yield from self._chunks
 
     def _renumbered_file(self, file: IO[bytes], numbers: np.ndarray | None) -> np.ndarray:
         self._write(Path(file.name).parent)

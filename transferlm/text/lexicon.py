@@ -76,7 +76,6 @@ class Lexicon:
         cls,
         texts: Iterable[str],
         unit: str = "word",
-        minimum_count: int = 1,
         into: Path | None = None,
         memory: int = 1 << 30,
     ) -> tuple[Lexicon, Symbols]:
@@ -85,13 +84,12 @@ class Lexicon:
         Args:
             texts: Any number of texts; about a million characters at a time are held.
             unit: "word" or "character".
-            minimum_count: Words that occur less often become UNKNOWN.
             into: A folder for the numbers where they outgrow `memory`; `ids` is then a memory map of a file in there,
                 which is the caller's to delete. Without it they stay in memory.
             memory: Bytes of numbers held in memory, four a symbol.
 
         Raises:
-            SettingError: An unknown unit, or a minimum count below 1.
+            SettingError: An unknown unit.
             DataError: A text holds `<s>` or `</s>` as a word. (`<unk>` is UNKNOWN.)
 
         >>> lexicon, symbols = Lexicon.build(["b a b", ""])
@@ -99,15 +97,12 @@ class Lexicon:
         (['a', 'b'], [1, 5, 4, 5, 2, 1, 2], [0, 5, 7])
         """
         _check_unit(unit)
-        if minimum_count < 1:
-            raise SettingError(f"a minimum count of {minimum_count}: 1 keeps every word, more drops the rarer ones")
         growing = GrowingWords(unit == "character")
         stream = SymbolStream(into, memory)
         try:
             for window in windows(texts, count=_WINDOW, characters=_WINDOW):
                 stream.append(*growing.add(window, stream.texts))
-            keep = stream.counts(growing.words + 1) >= minimum_count if minimum_count > 1 else None
-            letters, ends, numbers = growing.sorted(keep)
+            letters, ends, numbers = growing.sorted()
             return cls._of_sorted(unit, letters, ends), Symbols(*stream.finished(numbers))
         finally:
             stream.close()
