@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm import catalog, sources, storage
-from transferlm.errors import ModelFolderError, SettingError, TransferLMError, UnsupportedError, alternatives
+from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
+from transferlm.models._opening import open_model
 from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
@@ -58,30 +59,9 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
         imported.adjust(**hyper_parameters)
         return imported
     folder = storage.open_folder(sources.locate(source))
-    model: Model = catalog.find("models", _family_of(folder)).read(folder)  # type: ignore[attr-defined]
+    model = open_model(folder)
     model.adjust(**hyper_parameters)
-    model.lineage = folder.lineage()
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
-
-
-def _family_of(folder: storage.Folder) -> str:
-    """The family that opens this folder: named by our manifest, or found by Hugging Face's `model_type`."""
-    if folder.manifest:
-        told = folder.said("model").get("family")
-        if told not in catalog.entries("models"):
-            raise ModelFolderError(f"{folder.path}: {alternatives(str(told), catalog.entries('models'))}")
-        return str(told)
-    config = folder.json("config.json")
-    kind = config.get("model_type", "") if isinstance(config, dict) else ""
-    opened: dict[str, str] = {}
-    for name in catalog.entries("models"):
-        for known in getattr(catalog.find("models", name), "huggingface_types", ()):
-            opened[known] = name
-    if kind not in opened:
-        raise ModelFolderError(
-            f"{folder.path}: no family opens model_type {kind!r}; known are {', '.join(sorted(opened))}"
-        )
-    return opened[kind]
 
 
 def empty(family: str, tokenizer: Tokenizer | None = None, **hyper_parameters: Any) -> Model:

@@ -42,12 +42,17 @@ def factories(
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
 
+    def mixture(seed: int) -> Model:
+        parts = [catalog.find("models", name)(order=2) for name in ("kneser_ney", "witten_bell")]
+        return catalog.find("models", "mixture").of(parts).fit(review_texts, seed)  # type: ignore[attr-defined]
+
     return {
         "arpa": arpa,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),
         "maximum_likelihood": counted("maximum_likelihood"),
+        "mixture": mixture,
         "witten_bell": counted("witten_bell"),
         "masked_transformer": masked_transformer,
         "recurrent": recurrent,

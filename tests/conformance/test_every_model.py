@@ -114,7 +114,7 @@ def test_without_any_one_file_it_opens_as_it_was_or_tells_what_is_wrong(
 
     model = model_of(family)
     model.save(tmp_path / "m")
-    for file in [f for f in sorted((tmp_path / "m").iterdir()) if f.name != "transferlm.json"]:
+    for file in [f for f in sorted((tmp_path / "m").rglob("*")) if f.is_file() and f.name != "transferlm.json"]:
         content = file.read_bytes()
         file.unlink()
         told = fingerprint_or_error()

@@ -54,9 +54,12 @@ def test_a_pair_works_or_names_what_would(
     assert model.lineage == story
     if isinstance(model, GradientTrained):
         assert not model.module.training
-        assert not made.module.training  # type: ignore[attr-defined]
+    if isinstance(made, GradientTrained):
+        assert not made.module.training
         assert method.update(model, review_texts, seed=2).fingerprint != made.fingerprint
-    assert made.hyper_parameters() == model.hyper_parameters()
+    if made.family == model.family:
+        kept = set(model.hyper_parameters()) - model.adjustable
+        assert {k: made.hyper_parameters()[k] for k in kept} == {k: model.hyper_parameters()[k] for k in kept}
     assert method.update(model, review_texts, seed=1).fingerprint == made.fingerprint
     made.save(tmp_path / "m")
     opened = tl.load(tmp_path / "m")

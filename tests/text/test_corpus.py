@@ -202,3 +202,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_a_line_of_ten_million_characters(tmp_path: Path) -> None:
     path = write(tmp_path / "long.txt", "short\n" + "很" * 10_000_000 + "\n")
     assert [len(text) for text in Corpus(path)] == [5, 10_000_000]
+
+
+def test_the_last_texts_are_a_part_of_their_own() -> None:
+    corpus = Corpus([f"text {i}" for i in range(10)])
+    first, last = corpus.at_end(0.25)
+    assert list(first) + list(last) == list(corpus)
+    assert len(list(last)) == 2
+    assert list(Corpus(["a", "b"]).at_end(0.99)[0]) == ["a"]
+    assert list(Corpus(["a", "b"]).at_end(0.01)[1]) == ["b"]
+    with pytest.raises(DataError, match="one text"):
+        Corpus(["a"]).at_end()
+    with pytest.raises(SettingError, match="fraction"):
+        corpus.at_end(1.0)

@@ -161,10 +161,27 @@ class Corpus:
         """
         if not 0 < fraction < 1:
             raise SettingError(f"a held-out fraction of {fraction} is not between 0 and 1: 0.05 is usual")
-        draw = _Draw(self, fraction, derive(seed, "held out"))
+        return self._parted(_Draw(self, fraction, derive(seed, "held out")))
+
+    def at_end(self, fraction: float = 0.1) -> tuple[Corpus, Corpus]:
+        """The texts but the last ones, and the last ones: neighbours resemble one another, so that a block at the end
+        tells more of texts to come than texts drawn from between the others.
+
+        Args:
+            fraction: Share of the texts that are the last ones, between 0 and 1; each part holds one at least.
+
+        Raises:
+            SettingError: `fraction` is not between 0 and 1.
+            DataError: There is only one text.
+        """
+        if not 0 < fraction < 1:
+            raise SettingError(f"a fraction of {fraction} is not between 0 and 1: 0.1 is usual")
+        return self._parted(_End(self, fraction))
+
+    def _parted(self, choice: _Draw | _End) -> tuple[Corpus, Corpus]:
         parts = []
         for held_out, label in ((False, "train"), (True, "held out")):
-            part = Corpus(_Part(draw, held_out))
+            part = Corpus(_Part(choice, held_out))
             part.name, part.column, part.encoding = f"{self.name} ({label})", self.column, self.encoding
             parts.append(part)
         return parts[0], parts[1]
@@ -198,8 +215,26 @@ class _Draw:
         return lowest[1] if lowest[0] >= self._fraction else highest[1]
 
 
+class _End:
+    """The last texts of a corpus."""
+
+    def __init__(self, corpus: Corpus, fraction: float) -> None:
+        self.corpus = corpus
+        texts = corpus.survey().texts
+        if texts < 2:
+            raise DataError(f"{corpus.name} holds one text: none can be held out, put one text on each line")
+        self._first = min(texts - 1, max(1, round(texts * (1 - fraction))))
+        self._fraction = 1 - self._first / texts
+
+    def holds_out(self, index: int) -> bool:
+        return index >= self._first
+
+    def share(self, held_out: bool) -> float:
+        return self._fraction if held_out else 1 - self._fraction
+
+
 class _Part(Source):
-    def __init__(self, draw: _Draw, held_out: bool) -> None:
+    def __init__(self, draw: _Draw | _End, held_out: bool) -> None:
         self._draw, self._held_out = draw, held_out
         whole = draw.corpus.size
         self.size = None if whole is None else round(whole * draw.share(held_out))

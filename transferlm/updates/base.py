@@ -63,7 +63,7 @@ class Update(ABC):
         name = catalog.name_of(self)
         require(model, self.requires, name)
         new, old = Corpus.of(new), None if old is None else Corpus.of(old)
-        made = model.copy()
+        made = self.start(model, seed)
         notes = self.prepare(made, new, seed, checkpoints)
         if measure is not None:
             measure(made)
@@ -73,13 +73,17 @@ class Update(ABC):
             measure(made)
         return made
 
+    def start(self, model: Model, seed: int) -> Model:  # noqa: ARG002
+        """What the method works on: a copy of `model`, or a composite that holds it and scores as it does."""
+        return model.copy()
+
     def prepare(self, model: Model, new: Corpus, seed: int, checkpoints: Path | None) -> list[str]:  # noqa: ARG002
         """Add to `model`, in place, what the method needs beside its weights; gives notes for its story."""
         return []
 
     @abstractmethod
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:
-        """The method itself: move the weights of `model`, in place, and tell scores and notes."""
+        """The method itself: move the weights of what `start` gave, in place, and tell scores and notes."""
 
     def _key(self, model: Model, new: Corpus, seed: int) -> str:
         """Hash of everything that decides how this training goes, for its checkpoint."""

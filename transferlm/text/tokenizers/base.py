@@ -272,6 +272,11 @@ class Tokenizer(ABC):
         """The catalog's name: `word`, `character`, `byte_pair`, `pretrained`."""
         return catalog.name_of(self)
 
+    @property
+    def unit(self) -> str | None:
+        """`word` or `character` where each token is just that, as in a `Lexicon` of that unit; None otherwise."""
+        return None
+
     def describe(self) -> str:
         """A line for tables and cards: "word, 10,000 types, closed"."""
         return f"{self.kind}, {len(self):,} types, {'closed' if self.closed else 'open'}"

@@ -45,6 +45,11 @@ class Character(Tokenizer):
         if self.vocabulary_size <= len(self._roles) or self.minimum_count < 1:
             raise SettingError(f"vocabulary_size must be over {len(self._roles)} and minimum_count 1 or more")
 
+    @property
+    def unit(self) -> str | None:
+        """Every character."""
+        return "character"
+
     def _learn(self, texts: Iterable[str]) -> Library:
         counts: Counter[str] = Counter()
         for text in texts:

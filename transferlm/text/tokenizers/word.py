@@ -41,6 +41,11 @@ class Word(Tokenizer):
         if self.vocabulary_size <= len(self._roles) or self.minimum_count < 1:
             raise SettingError(f"vocabulary_size must be over {len(self._roles)} and minimum_count 1 or more")
 
+    @property
+    def unit(self) -> str | None:
+        """Words, where text is taken as it stands."""
+        return None if self.punctuation or self.lowercase else "word"
+
     def _learn(self, texts: Iterable[str]) -> Library:
         counter = self._library_with({})
         counter.train_from_iterator(

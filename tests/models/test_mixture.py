@@ -1,0 +1,219 @@
+"""Mixtures: weights, alignment of vocabularies, a prior that gives way to evidence, the folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import transferlm as tl
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.models._mixing import fitted_strength, fitted_weights, prior_share
+
+OLD = ["a b a c", "b a b", "c a", "a b a c d"]
+NEW = ["e f e", "a e f", "e e a", "f a e f"]
+ASKED = ["a b e", "f f d", "", "unheard of", "a"]
+
+
+def counted(texts: Sequence[str], family: str = "KneserNey", **settings: Any) -> Any:
+    return getattr(tl.models, family)(order=2, **settings).fit(texts)
+
+
+def steps(model: Any, text: str) -> np.ndarray:
+    return next(model.token_scores([text])).log_probs
+
+
+# ---------------------------------------------------------------- fitting
+
+
+def test_em_finds_the_weights_that_no_other_weights_beat() -> None:
+    logs = np.log(np.random.default_rng(0).uniform(0.01, 1, (3, 500)))
+    weights, nats = fitted_weights(logs)
+    assert weights.sum() == pytest.approx(1)
+    assert nats == pytest.approx(-np.log(weights @ np.exp(logs)).mean())
+
+    def believed(value: np.ndarray) -> float:
+        """With the one token that every model is credited with."""
+        return float(np.log(value @ np.exp(logs)).sum() + np.log(value).sum())
+
+    for moved in np.random.default_rng(1).dirichlet(np.ones(3), 200):
+        assert believed(weights) >= believed(moved) - 1e-4
+
+
+def test_a_model_that_is_always_worse_keeps_its_credit_of_one_token() -> None:
+    weights, _ = fitted_weights(np.log([[0.5] * 98, [1e-9] * 98]))
+    assert weights[1] == pytest.approx(1 / 100)
+
+
+@pytest.mark.parametrize("logs", [np.zeros((2, 0)), np.array([[0.0, -np.inf], [0.0, -np.inf]])])
+def test_weights_of_nothing_are_refused(logs: np.ndarray) -> None:
+    with pytest.raises(DataError, match="can't be fitted"):
+        fitted_weights(logs)
+
+
+def test_a_priors_share_falls_with_every_order_of_evidence() -> None:
+    # Worked by hand: s = 3; a context seen 4 times with 2 followers keeps 3 * 2 / (4 + 3 * 2) = 0.6 of the prior.
+    assert np.exp(prior_share(np.array([[0.5, 0.5], [0.5, np.inf]]), 3.0)).tolist() == pytest.approx([0.36, 0.6])
+
+
+def test_the_strength_is_the_one_that_no_other_beats() -> None:
+    draw = np.random.default_rng(0)
+    prior, last = np.log(draw.uniform(0.01, 1, (2, 40_000)))
+    evidence = draw.uniform(0.01, 1, (40_000, 2))
+    strength, nats = fitted_strength(prior, last, evidence)
+
+    def at(value: float) -> float:
+        share = np.exp(prior_share(evidence, value))
+        return -float(np.log(share * np.exp(prior) + (1 - share) * np.exp(last)).mean())
+
+    assert nats == pytest.approx(at(strength))
+    assert all(nats < at(strength * factor) for factor in (0.3, 0.8, 1.25, 3))
+
+
+# ---------------------------------------------------------------- mixing
+
+
+def test_with_one_vocabulary_it_is_the_weighted_sum() -> None:
+    one, other = counted(OLD), counted(OLD, "WittenBell")
+    mixture = tl.models.Mixture.of([one, other], [3, 1])
+    for text in ASKED:
+        wanted = np.log(0.75 * np.exp(steps(one, text)) + 0.25 * np.exp(steps(other, text)))
+        assert steps(mixture, text) == pytest.approx(wanted)
+    assert mixture.vocabulary == one.vocabulary
+
+
+def test_open_vocabularies_are_put_together_word_by_word() -> None:
+    one, other = counted(OLD), counted(NEW)
+    mixture = tl.models.Mixture.of([one, other])
+    assert list(mixture.tokenizer) == ["a", "b", "c", "d", "e", "f"]
+    assert not mixture.vocabulary.closed
+    for text in ASKED:
+        wanted = np.log(0.5 * np.exp(steps(one, text)) + 0.5 * np.exp(steps(other, text)))
+        assert steps(mixture, text) == pytest.approx(wanted)
+    assert np.exp(mixture.next_log_probs(["a", "e f", "x"])).sum(axis=1) == pytest.approx(1)
+
+
+def test_in_closed_vocabularies_an_unknown_word_is_what_no_component_knows() -> None:
+    one, other = counted(OLD, open_vocabulary=False), counted(NEW, open_vocabulary=False)
+    mixture = tl.models.Mixture.of([one, other])
+    known_to_one = steps(mixture, "b")[0]
+    assert known_to_one == pytest.approx(steps(one, "b")[0] + np.log(0.5)), "the other's unknown word is not b"
+    unknown = np.log(0.5 * np.exp(steps(one, "zz")[0]) + 0.5 * np.exp(steps(other, "zz")[0]))
+    assert steps(mixture, "zz")[0] == pytest.approx(unknown)
+    rows = mixture.next_log_probs(["a", "e f", "x"])
+    assert np.exp(rows).sum(axis=1) == pytest.approx(1)
+    for symbol in range(4, mixture.tokenizer.size):
+        assert rows[0, symbol] == pytest.approx(steps(mixture, f"a {mixture.tokenizer.word(symbol)}")[1], abs=1e-6)
+
+
+def test_counts_and_a_neural_model_with_a_smaller_vocabulary() -> None:
+    tokenizer = tl.tokenizers.Word(minimum_count=4)
+    neural = tl.models.Recurrent(width=8, embedding_width=8, epochs=1, batch_size=2, sequence_length=4, held_out=0)
+    neural.tokenizer = tokenizer
+    neural.fit(OLD + NEW)
+    ngrams = counted(OLD)
+    mixture = tl.models.Mixture.of([ngrams, neural])
+    assert mixture.vocabulary.closed, "the neural model's vocabulary is"
+    assert ngrams.open_vocabulary, "the component given is left as it was"
+    rows = mixture.next_log_probs(["a", "", "b a"])
+    assert np.exp(rows).sum(axis=1) == pytest.approx(1, abs=1e-9)
+    for text in ASKED:
+        scores = next(mixture.token_scores([text]))
+        places = [text[:cut] for cut in [0, *scores.offsets[:-1, 1].tolist()]]
+        row = mixture.next_log_probs(places)
+        assert scores.log_probs == pytest.approx(row[np.arange(len(places)), scores.ids], abs=1e-5)
+
+
+def test_models_that_cut_texts_differently_are_refused() -> None:
+    words, characters = counted(OLD), counted(OLD, unit="character")
+    with pytest.raises(UnsupportedError, match=r"cut texts differently.*all by word"):
+        tl.models.Mixture.of([words, characters]).log_probs(["a"])
+
+
+def test_a_component_without_weight_is_not_asked() -> None:
+    mixture = tl.models.Mixture.of([counted(OLD), tl.models.KneserNey(order=2)], [1, 0])
+    assert mixture.log_probs(ASKED) == pytest.approx(counted(OLD).log_probs(ASKED))
+
+
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [np.nan, 1], [np.inf, 1]])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    with pytest.raises(SettingError, match="weights"):
+        tl.models.Mixture.of([counted(OLD), counted(NEW)], weights)
+
+
+def test_a_mixture_of_nothing_says_so() -> None:
+    with pytest.raises(SettingError, match="no models"):
+        tl.models.Mixture.of([])
+    with pytest.raises(DataError, match="combine"):
+        tl.models.Mixture().log_probs(["a"])
+    with pytest.raises(UnsupportedError, match="causal"):
+        tl.models.Mixture.of([tl.models.TfIdf()])
+
+
+# ---------------------------------------------------------------- a prior and evidence
+
+
+def test_with_a_strength_the_prior_speaks_where_nothing_was_counted() -> None:
+    old, new = counted(OLD), counted(NEW)
+    mixture = tl.models.Mixture.of([old, new], strength=2.0)
+    # The first word of NEW: 4 texts begin, with 3 words; 17 tokens, 4 of them distinct (a, e, f, end).
+    share = 2 * 4 / (17 + 2 * 4) * 2 * 3 / (4 + 2 * 3)
+    wanted = np.log(share * np.exp(steps(old, "e")[0]) + (1 - share) * np.exp(steps(new, "e")[0]))
+    assert steps(mixture, "e")[0] == pytest.approx(wanted)
+    assert np.exp(mixture.next_log_probs(["a", "", "zz", "e f"])).sum(axis=1) == pytest.approx(1)
+    strong = tl.models.Mixture.of([old, new], strength=1e12)
+    assert strong.log_probs(OLD) == pytest.approx(old.log_probs(OLD), abs=1e-6)
+
+
+def test_a_strength_needs_counts() -> None:
+    words = counted(OLD)
+    with pytest.raises(UnsupportedError, match="n-gram counts"):
+        tl.models.Mixture.of([words, tl.models.Mixture.of([words])], strength=1.0)
+    for strength in (0, -1, np.nan, np.inf):
+        with pytest.raises(SettingError, match="strength"):
+            tl.models.Mixture(strength)
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def test_components_keep_their_stories(tmp_path: Path) -> None:
+    parts = [tl.pretrain(tl.models.KneserNey(order=2), texts) for texts in (OLD, NEW)]
+    tl.models.Mixture.of(parts).save(tmp_path / "m")
+    opened: Any = tl.load(tmp_path / "m")
+    assert [model.lineage.step for model in opened.components] == ["pretrain"] * 2
+    assert tl.load(tmp_path / "m" / "component-1").log_probs(ASKED) == pytest.approx(parts[1].log_probs(ASKED))  # type: ignore[union-attr]
+
+
+def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
+    from transferlm.counts.mapped_arrays import save_arrays
+
+    tl.models.Mixture.of([counted(OLD), counted(NEW)]).save(tmp_path / "m")
+    for arrays in ({"weights": np.array([0.5, 0.9])}, {"weights": np.array([np.nan, 1])}, {"other": np.ones(2)}):
+        save_arrays(tmp_path / "m" / "model.safetensors", arrays)
+        with pytest.raises(ModelFolderError, match="copy it again"):
+            tl.load(tmp_path / "m")
+    save_arrays(tmp_path / "m" / "model.safetensors", {"weights": np.full(3, 1 / 3)})
+    with pytest.raises(ModelFolderError, match="component-2"):
+        tl.load(tmp_path / "m")
+
+
+def test_a_mixture_inside_a_mixture_is_opened_again(tmp_path: Path) -> None:
+    inner = tl.models.Mixture.of([counted(OLD), counted(NEW)])
+    outer = tl.models.Mixture.of([inner, counted(OLD, "WittenBell")])
+    outer.save(tmp_path / "m")
+    assert np.array_equal(tl.load(tmp_path / "m").log_probs(ASKED), outer.log_probs(ASKED))  # type: ignore[union-attr]
+
+
+def test_the_manifest_of_a_component_that_names_another_family_is_refused(tmp_path: Path) -> None:
+    tl.models.Mixture.of([counted(OLD)]).save(tmp_path / "m")
+    place = tmp_path / "m" / "component-0" / "transferlm.json"
+    told = json.loads(place.read_text())
+    told["model"]["family"] = "nonesuch"
+    place.write_text(json.dumps(told))
+    with pytest.raises(ModelFolderError, match="nonesuch"):
+        tl.load(tmp_path / "m")

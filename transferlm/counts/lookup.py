@@ -1,0 +1,104 @@
+"""Whole texts looked up in a trie of counts at once: what was counted of every n-gram that ends at every position."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from transferlm.counts._lookup_kernels import extend
+from transferlm.counts.automaton import frozen
+from transferlm.counts.symbols import BEGIN
+from transferlm.counts.trie import Trie
+
+__all__ = ["Evidence", "Lookup"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What was counted around each position: column k speaks of the k symbols before it, the empty context first.
+
+    Attributes:
+        counts: float64 (positions, order), how often the symbol followed that context.
+        totals: float64 (positions, order), how often anything did; 0 for a context that was never seen, or that would
+            reach over the beginning of its text.
+        types: float64 (positions, order), how many different symbols did.
+    """
+
+    counts: np.ndarray
+    totals: np.ndarray
+    types: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """Counts of contexts, ready to be asked for whole texts.
+
+    Args:
+        trie: What was counted.
+        threads: How many work at once; the result is the same.
+    """
+
+    trie: Trie
+    threads: int = 1
+
+    @cached_property
+    def _contexts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Totals and types of the contexts of each length, float64 (nodes,); BEGIN follows nothing."""
+        unigrams = self.trie.counts[0].astype(np.float64)
+        unigrams[self.trie.symbols[0] == BEGIN] = 0
+        found = [(np.array([unigrams.sum()]), np.array([float(np.count_nonzero(unigrams))]))]
+        for level, first in enumerate(self.trie.first):
+            parents, counts = self.trie.parents[level + 1], self.trie.counts[level + 1]
+            found.append((np.bincount(parents, counts, minlength=len(first) - 1), np.diff(first).astype(np.float64)))
+        return found
+
+    def nodes(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Where the n-grams that end at each position stand in the trie.
+
+        Args:
+            ids: uint32 (positions,): texts one after the other, each from BEGIN to END.
+            starts: int64 (texts + 1,): where each begins, and where the last ends.
+
+        Returns:
+            int64 (positions, order): column k has the node, in the level of k + 1 symbols, of those that end there; -1
+            where they were not counted or would begin before the text.
+        """
+        trie = self.trie
+        found = np.empty((trie.order, len(ids)), np.int64)
+        ids = frozen(np.ascontiguousarray(ids, np.uint32))
+        borders = np.linspace(0, len(ids), self.threads + 1).astype(int).tolist()
+        before = np.zeros(len(ids), np.int64)
+        bounds = [np.array([0, trie.nodes(1)], np.int64), *trie.first]
+        look = cast(Any, extend)
+        with ThreadPoolExecutor(self.threads) as pool:
+            for level in range(trie.order):
+                arrays = before, frozen(bounds[level]), frozen(trie.symbols[level]), found[level]
+                list(pool.map(lambda a, b, arrays=arrays: look(ids, *arrays, a, b), borders[:-1], borders[1:]))
+                before = _shifted(found[level], starts)
+        return found.T
+
+    def evidence(self, ids: np.ndarray, starts: np.ndarray) -> Evidence:
+        """What was counted around every position; arguments as in `nodes`. A text's own BEGIN has counts of 0."""
+        nodes = self.nodes(ids, starts)
+        counts, totals, types = (np.zeros(nodes.shape) for _ in range(3))
+        context = np.zeros(len(ids), np.int64)
+        context[starts[:-1][starts[:-1] < len(ids)]] = -1
+        for k in range(self.trie.order):
+            own = nodes[:, k]
+            counts[:, k] = np.where((own >= 0) & (context >= 0), self.trie.counts[k][own], 0)
+            totals[:, k] = np.where(context >= 0, self._contexts[k][0][context], 0)
+            types[:, k] = np.where(context >= 0, self._contexts[k][1][context], 0)
+            context = _shifted(own, starts)
+        return Evidence(counts, totals, types)
+
+
+def _shifted(nodes: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Each position's context: the n-gram that ends just before it, -1 at the beginning of a text."""
+    before = np.empty_like(nodes)
+    before[1:] = nodes[:-1]
+    before[starts[:-1][starts[:-1] < len(nodes)]] = -1
+    return before

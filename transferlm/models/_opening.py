@@ -1,0 +1,45 @@
+"""Opening a model inside a model: what a composite's folder holds beside its own files."""
+
+from __future__ import annotations
+
+from transferlm import catalog, storage
+from transferlm.errors import ModelFolderError, alternatives
+from transferlm.models.base import Model
+
+__all__ = ["family_of", "open_model"]
+
+
+def family_of(folder: storage.Folder) -> str:
+    """The family that opens this folder: named by our manifest, or found by Hugging Face's `model_type`.
+
+    Raises:
+        ModelFolderError: No family opens it.
+    """
+    if folder.manifest:
+        told = folder.said("model").get("family")
+        if told not in catalog.entries("models"):
+            known = alternatives(str(told), catalog.entries("models"))
+            raise ModelFolderError(f"{folder.path} names the family {told!r}, which is unknown: {known}")
+        return str(told)
+    config = folder.json("config.json")
+    kind = config.get("model_type", "") if isinstance(config, dict) else ""
+    opened: dict[str, str] = {}
+    for name in catalog.entries("models"):
+        for known in getattr(catalog.find("models", name), "huggingface_types", ()):
+            opened[known] = name
+    if kind not in opened:
+        raise ModelFolderError(
+            f"{folder.path}: no family opens model_type {kind!r}; known are {', '.join(sorted(opened))}"
+        )
+    return opened[kind]
+
+
+def open_model(folder: storage.Folder) -> Model:
+    """The model in a folder, with its story.
+
+    Raises:
+        ModelFolderError: The folder is damaged, or of a family that is unknown.
+    """
+    model: Model = catalog.find("models", family_of(folder)).read(folder)  # type: ignore[attr-defined]
+    model.lineage = folder.lineage()
+    return model
