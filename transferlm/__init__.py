@@ -2,9 +2,9 @@
 
 `text` reads corpora and labelled examples and cuts them into tokens; `sources` fetches pretrained weights; `storage`
 opens and writes model folders. `models` holds the language models and `tasks` what is predicted; `updates` teach a
-model new text, and `strategies` turn a model and labelled examples into a `TaskModel`. `measure` scores models and
-gives intervals, `lifecycle` tells the story from `load` to `evaluate`, `experiments` compares many such lives side by
-side, and `cli` is the command line over all of it.
+model new text, `strategies` turn a model and labelled examples into a `TaskModel`, and `combinations` make one model of
+several. `measure` scores models and gives intervals, `lifecycle` tells the story from `load` to `evaluate`,
+`experiments` compares many such lives side by side, and `cli` is the command line over all of it.
 
 Verbs are functions, kinds are packages in the plural:
 
@@ -25,9 +25,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transferlm import models, strategies, tasks, updates
+    from transferlm import combinations, models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
-    from transferlm.lifecycle import evaluate, load, pretrain, read, transfer, untrained, update
+    from transferlm.lifecycle import combine, evaluate, load, pretrain, read, transfer, untrained, update, with_cache
     from transferlm.models.base import Model
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
@@ -50,6 +50,7 @@ _HOMES = {
     "Model": "models.base",
     "Plan": "experiments.compare",
     "TaskModel": "task_model",
+    "combine": "lifecycle",
     "compare": "experiments.compare",
     "evaluate": "lifecycle",
     "fetch": "sources",
@@ -59,8 +60,10 @@ _HOMES = {
     "transfer": "lifecycle",
     "untrained": "lifecycle",
     "update": "lifecycle",
+    "with_cache": "lifecycle",
 }
 _PACKAGES = {
+    "combinations": "combinations",
     "models": "models",
     "strategies": "strategies",
     "tasks": "tasks",
@@ -75,6 +78,8 @@ __all__ = [
     "Model",
     "Plan",
     "TaskModel",
+    "combinations",
+    "combine",
     "compare",
     "evaluate",
     "fetch",
@@ -89,6 +94,7 @@ __all__ = [
     "untrained",
     "update",
     "updates",
+    "with_cache",
 ]
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "tasks": "tasks",
     "updates": "updates",
     "strategies": "strategies",
+    "combinations": "combinations",
 }
 """Kind of plug-in -> its folder in the package."""
 

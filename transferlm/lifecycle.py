@@ -1,4 +1,4 @@
-"""The life of a language model: opened, pretrained, updated, transferred, evaluated. Each function tells its part."""
+"""The life of a language model: opened, pretrained, updated, transferred, combined, evaluated, each as it is told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm import catalog, sources, storage
+from transferlm.combinations.base import Combination
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
@@ -23,6 +24,7 @@ from transferlm.updates.base import Update
 __all__ = [
     "Report",
     "Updated",
+    "combine",
     "evaluate",
     "load",
     "pretrain",
@@ -32,6 +34,7 @@ __all__ = [
     "transfer",
     "untrained",
     "update",
+    "with_cache",
 ]
 
 
@@ -207,6 +210,45 @@ def transfer(
         checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
     """
     return strategy.transfer(body_of(model), examples, seed, _path(checkpoints))
+
+
+def combine(
+    models: Sequence[Model | TaskModel], method: Combination, tuning: Corpus | Iterable[str] | None = None
+) -> Model:
+    """One model that speaks for several; the models given are left as they were.
+
+    Args:
+        models: Two or more; of task models their bodies.
+        method: How.
+        tuning: Texts that none of them was trained on, for methods that fit something.
+
+    Raises:
+        UnsupportedError: The method does not suit a model, or they do not go together.
+    """
+    return method.combine([body_of(model) for model in models], tuning)
+
+
+def with_cache(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "text"
+) -> Model:
+    """The model with a cache of what it just read.
+
+    Args:
+        model: Any causal model.
+        tuning: Texts it was not trained on, to fit the cache to; without them it is as it was fitted to the Treebank.
+        context: Whether the cache is fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal.
+    """
+    cached = catalog.find("models", "cached").of(body_of(model))  # type: ignore[attr-defined]
+    if tuning is not None:
+        cached.tune(tuning, context)
+    cached.lineage = body_of(model).origin.child(
+        "cache", method={"name": "cached", "hyper_parameters": cached.hyper_parameters()}
+    )
+    made: Model = cached
+    return made
 
 
 def evaluate(

@@ -51,7 +51,7 @@ class Lineage:
     """Where a model comes from, saved with it and printed by `transferlm show`.
 
     Attributes:
-        step: What made it: `pretrain`, `transfer`, `imported`, or nothing yet.
+        step: What made it: `pretrain`, `update`, `transfer`, `combine`, `imported`, or nothing yet.
         method: The method's name and hyper-parameters.
         data: One entry a data set: its name, SHA-256 and number of texts.
         parents: Lineages of the models it was made from.
@@ -74,9 +74,13 @@ class Lineage:
 
     def child(self, step: str, **facts: Any) -> Lineage:
         """The lineage of a model made from this one by `step`, stamped with versions and time."""
-        parents = [asdict(self)] if self.step else []
+        parents = [self.as_json()] if self.step else []
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Lineage(step, parents=parents, versions=versions(), time=now, **facts)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain data, as a child keeps it."""
+        return asdict(self)
 
 
 def versions() -> dict[str, str]:

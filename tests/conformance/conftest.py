@@ -46,8 +46,13 @@ def factories(
         parts = [catalog.find("models", name)(order=2) for name in ("kneser_ney", "witten_bell")]
         return catalog.find("models", "mixture").of(parts).fit(review_texts, seed)  # type: ignore[attr-defined]
 
+    def cached(seed: int) -> Model:
+        made: Model = catalog.find("models", "cached").of(counted("kneser_ney")(seed))  # type: ignore[attr-defined]
+        return made
+
     return {
         "arpa": arpa,
+        "cached": cached,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),

@@ -95,7 +95,7 @@ def test_a_copy_is_independent(family: str, model_of: ModelOf) -> None:
 @pytest.mark.parametrize("file", ["model.safetensors", "transferlm.json"])
 def test_a_file_cut_short_is_one_clear_line(family: str, file: str, model_of: ModelOf, tmp_path: Path) -> None:
     model_of(family).save(tmp_path / "m")
-    place = tmp_path / "m" / file
+    place = min((tmp_path / "m").rglob(file), key=lambda found: len(found.parts))  # a composite has it further down
     place.write_bytes(place.read_bytes()[:-20])
     with pytest.raises(TransferLMError) as error:
         tl.load(tmp_path / "m")

@@ -21,6 +21,7 @@ NAMED_BY = {
     "tasks": lambda name: ("transfer", "--task", name),
     "strategies": lambda name: ("transfer", "--strategy", name),
     "updates": lambda name: ("update", "--method", name),
+    "combinations": lambda name: ("combine", "--method", name),
 }
 """Kind -> the words that name a plug-in on some command line."""
 
@@ -96,6 +97,7 @@ def test_a_wrong_name_is_wrong_usage_with_the_names_there_are(kind: str, run: Ca
         "tasks": ("transfer", "tfidf", "data.csv", "-o", "out", "--strategy", "fine_tuning", "--task", "nothing"),
         "strategies": ("transfer", "tfidf", "data.csv", "-o", "out", "--strategy", "nothing"),
         "updates": ("update", "m", "new.txt", "-o", "out", "--method", "nothing"),
+        "combinations": ("combine", "m", "n", "-o", "out", "--method", "nothing"),
     }[kind]
     told = run(*words)
     assert told.code == 2

@@ -17,12 +17,13 @@ COMMANDS = {
     "pretrain": "Train a model on text from scratch.",
     "update": "Teach a model new text without labels, and measure what it forgot.",
     "transfer": "Turn a model and labelled examples into a task model.",
-    "evaluate": "Score a task model on labelled examples.",
+    "combine": "Make one model of several.",
+    "evaluate": "Score a task model on labelled examples, a language model on text.",
     "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
     "predict": "Label texts with a task model.",
     "export": "Write a count-based model as an ARPA file for other tools.",
     "check": "Look for trouble in labelled data before training on it.",
-    "list": "List models, tokenizers, tasks, updates, strategies or sources.",
+    "list": "List models, tokenizers, tasks, updates, strategies, combinations or sources.",
     "show": "Tell a saved model's whole story.",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,13 +24,17 @@ _WIDEST = 12
     type=click.Choice(["text", "stream"]),
     help="For a language model: each text on its own (the default), or after all texts before it.",
 )
+@click.option("--cache", is_flag=True, help="For a language model: with a cache of the words it just read.")
+@click.option("--tune", multiple=True, help="Text to fit the cache to first, none of it in DATA; repeatable.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
 def command(
     folder: str,
     data: str,
-    context: str | None,
+    context: Literal["text", "stream"] | None,
+    cache: bool,
+    tune: tuple[str, ...],
     column: str | None,
     encoding: str | None,
     as_json: bool,
@@ -42,23 +46,29 @@ def command(
     folder of them, a table with --column, or - (standard input).
     """
     from transferlm import lifecycle
+    from transferlm.models.base import Model
     from transferlm.task_model import Scores, TaskModel
     from transferlm.text.corpus import Corpus
 
     model = lifecycle.load(folder)
     if isinstance(model, TaskModel):
-        given = {"--context": context, "--column": column, "--encoding": encoding}
+        given = {"--context": context, "--cache": cache, "--tune": tune, "--column": column, "--encoding": encoding}
         for flag, value in given.items():
-            if value is not None:
+            if value:
                 raise click.UsageError(f"{flag} is for language models; {folder} holds a task model")
         found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
-        texts = Corpus(data, column=column, encoding=encoding or "utf-8")
-        found = lifecycle.evaluate(model, texts, context or "text")  # type: ignore[arg-type]
+        where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
+        if cache:
+            model = lifecycle.with_cache(model, Corpus(*tune, **where) if tune else None, context or "text")
+        elif tune:
+            raise click.UsageError("--tune is what --cache is fitted to: give both")
+        found = lifecycle.evaluate(model, Corpus(data, **where), context or "text")
     if isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
     else:
-        _show_language(found, f"{folder} on {data}", as_json)
+        settings = model.hyper_parameters() if cache and isinstance(model, Model) else None
+        _show_language(found, f"{folder} on {data}", as_json, settings)
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:
@@ -77,9 +87,9 @@ def _show_task(found: Scores, title: str, as_json: bool) -> None:
         show_table("taken for", ["true label", *found.labels], counts)
 
 
-def _show_language(found: LanguageScores, title: str, as_json: bool) -> None:
+def _show_language(found: LanguageScores, title: str, as_json: bool, cache: dict[str, Any] | None) -> None:
     if as_json:
-        show_json({"scores": found.to_json()})
+        show_json({"scores": found.to_json(), **({"cache": cache} if cache else {})})
         return
     bits = found.why_no_bits_per_byte or f"{found.bits_per_byte:.4f}"
     rows = [
@@ -90,5 +100,6 @@ def _show_language(found: LanguageScores, title: str, as_json: bool) -> None:
         ["texts", f"{found.texts:,}, {found.bytes:,} bytes with an end each"],
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
+        *([["cache", ", ".join(f"{name} {value}" for name, value in cache.items())]] if cache else []),
     ]
     show_table(title, ["figure", "value"], rows)

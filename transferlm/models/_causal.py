@@ -1,13 +1,20 @@
-"""What scoring needs of a causal model that reads a limited number of tokens at once."""
+"""What scoring needs of causal models: windows over long sequences, and several models over the same texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from transferlm.errors import SettingError
+from transferlm.models.base import Causal, TokenScores
+from transferlm.text.windows import windows
 
-__all__ = ["Window", "strided_windows"]
+__all__ = ["Context", "Window", "scored_windows", "strided_windows"]
+
+
+Context = Literal["text", "stream"]
+"""Whether a text is scored on its own or after all texts before it."""
 
 
 class Window(NamedTuple):
@@ -44,3 +51,16 @@ def strided_windows(length: int, window: int, stride: int | None = None) -> Iter
         stop = min(length, done + (step if done else window))
         yield Window(max(0, stop - window), done, stop)
         done = stop
+
+
+def scored_windows(
+    models: Sequence[Causal], texts: Iterable[str], context: Context
+) -> Iterator[tuple[list[str], list[list[TokenScores]]]]:
+    """Texts window by window, and what each model gives them: a list of scores a model, in the order of the texts.
+
+    The texts are read once, whatever the number of models, as they are needed.
+    """
+    own, *copies = itertools.tee(texts, len(models) + 1)
+    streams = [model.token_scores(each, context) for model, each in zip(models, copies, strict=True)]
+    for window in windows(own):
+        yield window, [list(itertools.islice(stream, len(window))) for stream in streams]

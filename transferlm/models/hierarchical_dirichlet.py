@@ -10,6 +10,7 @@ from transferlm.errors import SettingError
 from transferlm.models import _hierarchical_dirichlet
 from transferlm.models._count_based import BackOffModel
 from transferlm.models._discounting import Estimate
+from transferlm.models._numbers import numbers
 
 __all__ = ["HierarchicalDirichlet"]
 
@@ -43,10 +44,7 @@ class HierarchicalDirichlet(BackOffModel):
     def _given(self) -> list[float] | None:
         if self.concentrations is None:
             return None
-        try:
-            given = [float(part) for part in self.concentrations.split(",")]
-        except ValueError:
-            given = []
-        if len(given) != self.order or not all(0 < value < float("inf") for value in given):
-            raise SettingError(f"concentrations {self.concentrations!r}: give {self.order} numbers above 0, as 100,500")
+        given = numbers(self.concentrations, "concentrations")
+        if len(given) != self.order:
+            raise SettingError(f"concentrations {self.concentrations!r}: give {self.order} numbers, one an order")
         return given

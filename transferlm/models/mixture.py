@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from transferlm import catalog, storage
 from transferlm.counts.counted_text import CountedText
 from transferlm.counts.mapped_arrays import map_arrays, save_arrays
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
-from transferlm.models._alignment import Aligned, align
+from transferlm.models._alignment import Aligned, Scored, align
+from transferlm.models._causal import Context, scored_windows
 from transferlm.models._confidence import Confidence
 from transferlm.models._mixing import fitted_strength, fitted_weights
 from transferlm.models._opening import open_model
@@ -34,7 +34,6 @@ from transferlm.models.base import (
 )
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
-from transferlm.text.windows import windows
 
 __all__ = ["Mixture"]
 
@@ -172,7 +171,7 @@ class Mixture(Model, Causal, Trainable):
         assert isinstance(self.components[-1], CountBased)
         return Confidence(self.components[-1].counts)
 
-    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+    def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
         """Nats a token, the end of each text included.
 
         Raises:
@@ -185,15 +184,10 @@ class Mixture(Model, Causal, Trainable):
                 weighed = self._log_weights(None if shares is None else shares[row]) + logs
                 yield TokenScores(np.minimum(np.logaddexp.reduce(weighed, axis=0), 0), scores.offsets, scores.ids)
 
-    def _windows(
-        self, texts: Iterable[str], context: Any
-    ) -> Iterator[tuple[list[str], list[tuple[TokenScores, np.ndarray]]]]:
-        """Texts, window by window, with the logs of every component that has a weight."""
-        aligned = self._aligned
-        own, *copies = itertools.tee(texts, len(aligned.models) + 1)
-        streams = [model.token_scores(copy, context) for model, copy in zip(aligned.models, copies, strict=True)]
-        for window in windows(own):
-            yield window, aligned.scores(window, [list(itertools.islice(each, len(window))) for each in streams])
+    def _windows(self, texts: Iterable[str], context: Context) -> Iterator[tuple[list[str], list[Scored]]]:
+        """Texts window by window, with the logs of every component that has a weight."""
+        for window, found in scored_windows(self._aligned.models, texts, context):
+            yield window, self._aligned.scores(window, found)
 
     def _log_weights(self, share: np.ndarray | None) -> np.ndarray:
         """Logs of the weights of the components that have any: float64 (components, 1) or (components, tokens).
@@ -228,7 +222,7 @@ class Mixture(Model, Causal, Trainable):
 
     # ---------------------------------------------------------------- learning
 
-    def tune(self, texts: Corpus | Iterable[str], context: Literal["text", "stream"] = "text") -> float:
+    def tune(self, texts: Corpus | Iterable[str], context: Context = "text") -> float:
         """Fit the weights, or the strength, to texts that no component was trained on; in place.
 
         Args:
