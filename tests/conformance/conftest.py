@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_sentence_encoder import write_packaged
 
@@ -50,9 +51,16 @@ def factories(
         made: Model = catalog.find("models", "cached").of(counted("kneser_ney")(seed))  # type: ignore[attr-defined]
         return made
 
+    def class_counts(seed: int) -> Model:
+        targets = np.arange(len(review_texts)) % 2
+        general = counted("kneser_ney")(seed)
+        made: Model = catalog.find("models", "class_counts").of(general, review_texts, targets, 2)  # type: ignore[attr-defined]
+        return made
+
     return {
         "arpa": arpa,
         "cached": cached,
+        "class_counts": class_counts,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),

@@ -77,3 +77,26 @@ def test_weighted_counts_are_summed_as_they_are() -> None:
     found = Lookup(Trie.of(counted.table)).evidence(encoded.ids, encoded.starts)
     assert found.totals[1].tolist() == [8.5, 2.0]  # 13 words and 4 ends; 4 texts began
     assert found.counts[2].tolist() == [2.0, 1.5]  # b 4 times, 3 of them after a
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_text_left_out_finds_what_would_be_there_without_it(order: int) -> None:
+    texts = [*SEEN, "b a b", "e e e e"]
+    counted = CountedText.of(texts, "word", order)
+    encoded = counted.lexicon.encode(texts)
+    lookup = Lookup(Trie.of(counted.table))
+    found = lookup.evidence(encoded.ids, encoded.starts, np.ones(len(texts), bool))
+    plain, first = lookup.evidence(encoded.ids, encoded.starts), np.arange(len(texts)) == 0
+    one = lookup.evidence(encoded.ids, encoded.starts, first)
+    end = encoded.starts[1]
+    assert np.array_equal(one.counts[end:], plain.counts[end:]), "only the texts named are left out"
+    assert np.array_equal(one.counts[:end], found.counts[:end])
+    for row, text in enumerate(texts):
+        others = CountedText.of(texts[:row] + texts[row + 1 :], "word", order)
+        alone = others.lexicon.encode([text])
+        wanted = Lookup(Trie.of(others.table)).evidence(alone.ids, alone.starts)
+        own = slice(encoded.starts[row], encoded.starts[row + 1])
+        seen = wanted.totals > 0
+        assert np.array_equal(found.totals[own], wanted.totals), text
+        assert np.array_equal(found.counts[own][seen], wanted.counts[seen]), text
+        assert np.array_equal(found.types[own][seen], wanted.types[seen]), text

@@ -279,3 +279,12 @@ def test_faded_text_is_less_probable_and_new_text_more() -> None:
 def test_a_senseless_share_to_keep_is_refused(keep: float) -> None:
     with pytest.raises(SettingError, match="keep"):
         decaying(keep)
+
+
+def test_a_model_without_text_is_saved_as_what_it_is(tmp_path: Path) -> None:
+    tl.models.KneserNey(order=4, open_vocabulary=False).save(tmp_path / "m")
+    opened: Any = tl.load(tmp_path / "m")
+    assert not opened.trained
+    assert (opened.order, opened.open_vocabulary) == (4, False)
+    with pytest.raises(DataError, match="has counted no text yet"):
+        opened.log_probs(["a"])

@@ -81,19 +81,44 @@ class Lookup:
                 before = _shifted(found[level], starts)
         return found.T
 
-    def evidence(self, ids: np.ndarray, starts: np.ndarray) -> Evidence:
-        """What was counted around every position; arguments as in `nodes`. A text's own BEGIN has counts of 0."""
-        nodes = self.nodes(ids, starts)
-        counts, totals, types = (np.zeros(nodes.shape) for _ in range(3))
-        context = np.zeros(len(ids), np.int64)
-        context[starts[:-1][starts[:-1] < len(ids)]] = -1
+    def evidence(self, ids: np.ndarray, starts: np.ndarray, counted: np.ndarray | None = None) -> Evidence:
+        """What was counted around every position; a text's own BEGIN has counts of 0.
+
+        Args:
+            ids: As in `nodes`.
+            starts: As in `nodes`.
+            counted: bool (texts,), which of them are among the texts that were counted: these are told what would be
+                there without them. None takes none for such a one.
+        """
+        texts = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        found = Evidence(*(np.zeros((len(ids), self.trie.order)) for _ in range(3)))
+        nodes, context = self.nodes(ids, starts), _shifted(np.zeros(len(ids), np.int64), starts)
         for k in range(self.trie.order):
-            own = nodes[:, k]
-            counts[:, k] = np.where((own >= 0) & (context >= 0), self.trie.counts[k][own], 0)
-            totals[:, k] = np.where(context >= 0, self._contexts[k][0][context], 0)
-            types[:, k] = np.where(context >= 0, self._contexts[k][1][context], 0)
+            own, seen = nodes[:, k], np.flatnonzero(context >= 0)
+            known = np.flatnonzero((own >= 0) & (context >= 0))
+            found.counts[known, k] = self.trie.counts[k][own[known]]
+            found.totals[seen, k] = self._contexts[k][0][context[seen]]
+            found.types[seen, k] = self._contexts[k][1][context[seen]]
+            if counted is not None:
+                known = known[counted[texts[known]]]
+                self._leave_out(k, known, (texts[known], context[known], own[known]), found)
             context = _shifted(own, starts)
-        return Evidence(counts, totals, types)
+        return found
+
+    def _leave_out(self, k: int, places: np.ndarray, around: tuple[np.ndarray, ...], found: Evidence) -> None:
+        """Take off what each text itself has counted at these places: text, context and n-gram of each."""
+        texts, context, own = around
+        _, first, gram_of, times = np.unique(
+            texts * np.int64(len(self.trie.counts[k])) + own, return_index=True, return_inverse=True, return_counts=True
+        )
+        _, context_of, uses = np.unique(
+            texts * np.int64(len(self._contexts[k][0])) + context, return_inverse=True, return_counts=True
+        )
+        alone = times >= self.trie.counts[k][own[first]]
+        vanished = np.bincount(context_of[first], alone, minlength=len(uses))
+        found.counts[places, k] -= times[gram_of]
+        found.totals[places, k] -= uses[context_of]
+        found.types[places, k] -= vanished[context_of]
 
 
 def _shifted(nodes: np.ndarray, starts: np.ndarray) -> np.ndarray:

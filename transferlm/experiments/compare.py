@@ -17,7 +17,7 @@ from transferlm.experiments.gains import BASELINE, UNTRAINED, Gain, gains
 from transferlm.experiments.peak_memory import PeakMemory
 from transferlm.experiments.remembered import Remembered
 from transferlm.experiments.verdict import Verdict, verdict
-from transferlm.models.base import Encoder, FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.models.base import CountBased, Encoder, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.progress import Progress, say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel, body_of
@@ -173,7 +173,7 @@ def _arms(sources: Mapping[str, Model], strategies: Mapping[str, Strategy], base
         for name in [n for n in strategies if n not in fitting]:
             say(f"{source} is left out of {name}, which a {model.family} model can't do")
         arms += [_Arm(source, model, name, strategies[name]) for name in fitting]
-        twin = isinstance(model, FromScratch) and isinstance(model, GradientTrained) and model.trained
+        twin = isinstance(model, FromScratch) and isinstance(model, GradientTrained | CountBased) and model.trained
         if baselines and twin:
             arms += [_Arm(source + UNTRAINED, model, name, strategies[name], from_scratch=True) for name in fitting]
     if baselines and BASELINE not in sources:

@@ -141,7 +141,10 @@ class BackOffModel(AutomatonScored, CountBased):
         return told
 
     def write(self, folder: Path) -> None:
-        """Words, raw counts and the automaton, as arrays that are mapped when they are opened."""
+        """Words, raw counts and the automaton, as arrays that are mapped when they are opened; none before any text."""
+        if not self.trained:
+            save_arrays(folder / storage.WEIGHTS, {})
+            return
         scorer = prefixed("automaton.", self._known()[1].arrays())
         save_arrays(folder / storage.WEIGHTS, self.counts.arrays() | scorer)
 
@@ -151,6 +154,8 @@ class BackOffModel(AutomatonScored, CountBased):
         model = made_from(cls, folder)
         path = folder.weights()
         arrays = map_arrays(path)
+        if folder.said("model").get("trained") is False:
+            return model
         facts = folder.said("model").get("estimated")
         if not isinstance(facts, dict) or not isinstance(facts.get("notes"), list):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST} does not tell what was estimated: copy it again")

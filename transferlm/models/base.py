@@ -255,6 +255,9 @@ class Causal(ABC):
 class CountBased(Causal, Trainable):
     """A causal model that follows from n-gram counts: counts out, model from counts."""
 
+    unit: str
+    """What is counted: words or characters (`text.lexicon.UNITS`)."""
+
     @property
     @abstractmethod
     def counts(self) -> CountedText:
