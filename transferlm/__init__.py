@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transferlm import models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
-    from transferlm.lifecycle import evaluate, load, pretrain, read, transfer, untrained, update
+    from transferlm.lifecycle import compress, evaluate, load, pretrain, read, transfer, untrained, update
     from transferlm.models.base import Model
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
@@ -51,6 +51,7 @@ _HOMES = {
     "Plan": "experiments.compare",
     "TaskModel": "task_model",
     "compare": "experiments.compare",
+    "compress": "lifecycle",
     "evaluate": "lifecycle",
     "fetch": "sources",
     "load": "lifecycle",
@@ -76,6 +77,7 @@ __all__ = [
     "Plan",
     "TaskModel",
     "compare",
+    "compress",
     "evaluate",
     "fetch",
     "load",

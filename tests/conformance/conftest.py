@@ -39,11 +39,17 @@ def factories(
         made: Model = catalog.find("models", "arpa").read_file(place)  # type: ignore[attr-defined]
         return made
 
+    def compact(_: int) -> Model:
+        from transferlm.lifecycle import compress
+
+        return compress(counted("kneser_ney")(0))
+
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
 
     return {
         "arpa": arpa,
+        "compact": compact,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),

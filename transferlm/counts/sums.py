@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from transferlm.counts.back_off import BackOff
-from transferlm.counts.symbols import BEGIN, END
+from transferlm.counts.symbols import BEGIN, END, UNKNOWN
 
-__all__ = ["joint_probabilities", "probability_sums", "sums_of_children"]
+__all__ = ["joint_probabilities", "probability_sums", "spread_of_sums", "sums_of_children"]
 
 
 def probability_sums(model: BackOff) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of all next symbols' probabilities after each context, that of unigrams alone being 1.
+    """The sum of all next symbols' probabilities after each context.
 
     Returns:
         float64 (contexts,): the sums after the n-grams of every order but the highest; float64 (contexts,): how often
         each is the longest known context in text that the model itself would write, as shares of 1.
     """
-    joint, shorter_sums = joint_probabilities(model), np.ones(1)
+    joint = joint_probabilities(model)
+    unlisted = 0.0 if UNKNOWN in model.symbols[0] else np.exp(model.unknown)
+    shorter_sums = np.array([np.exp(model.log_probs[0].astype(np.float64)).sum() + unlisted])
     sums, shares = [np.zeros(0)], [np.zeros(0)]
     for level in range(1, model.order):
         longer, shorter = sums_of_children(model, level)
@@ -31,6 +33,17 @@ def probability_sums(model: BackOff) -> tuple[np.ndarray, np.ndarray]:
         shares.append(np.maximum(share, 0))
     told = np.concatenate(shares)
     return np.concatenate(sums), told / max(told.sum(), np.finfo(np.float64).tiny)
+
+
+def spread_of_sums(model: BackOff, share: float = 0.98) -> tuple[float, float]:
+    """The sums between which those after a share of all contexts lie, each counted as often as it comes; 1 for none."""
+    sums, shares = probability_sums(model)
+    if not len(sums):
+        return 1.0, 1.0
+    order = np.argsort(sums)
+    up_to = np.cumsum(shares[order])
+    low, high = np.searchsorted(up_to, [(1 - share) / 2 * up_to[-1], (1 + share) / 2 * up_to[-1]])
+    return float(sums[order[low]]), float(sums[order[high]])
 
 
 def joint_probabilities(model: BackOff) -> list[np.ndarray]:

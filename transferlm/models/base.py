@@ -6,9 +6,10 @@ import copy
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -71,6 +72,9 @@ class Model(ABC):
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
         return catalog.values_of(self)
+
+    without: ClassVar[Mapping[type, str]] = MappingProxyType({})
+    """Capabilities that one could expect of it, and why it hasn't them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset()
     """Hyper-parameters that an opened model may be given anew, because its weights don't depend on them."""
@@ -402,6 +406,7 @@ class SelfSupervised(GradientTrained):
 
 
 _PLAIN = {
+    "AutomatonScored": "scored by a back-off automaton",
     "Causal": "a causal language model",
     "CountBased": "made from n-gram counts",
     "Encoder": "an encoder of texts",
@@ -416,7 +421,7 @@ def require(model: Model, capabilities: Sequence[type], method: str) -> None:
     """Check that `model` has the capabilities that `method` needs.
 
     Raises:
-        UnsupportedError: One is missing; the message names the families that have them all.
+        UnsupportedError: One is missing; the message names the families that have them all, and says why it is.
     """
     missing = [capability for capability in capabilities if not isinstance(model, capability)]
     if not missing:
@@ -427,8 +432,9 @@ def require(model: Model, capabilities: Sequence[type], method: str) -> None:
         if all(issubclass(catalog.find("models", name), c) for c in capabilities)
     ]
     wants = " and ".join(_PLAIN.get(c.__name__, c.__name__) for c in missing)
+    why = "".join(f" ({model.without[c]})" for c in missing if c in model.without)
     raise UnsupportedError(
-        f"{method} needs a model that is {wants}, which {model.family} is not; it works with: {', '.join(able)}"
+        f"{method} needs a model that is {wants}, which {model.family} is not{why}; it works with: {', '.join(able)}"
     )
 
 
