@@ -11,7 +11,16 @@ from transferlm import catalog, sources, storage
 from transferlm.errors import ModelFolderError, SettingError, TransferLMError, UnsupportedError, alternatives
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
-from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.models.base import (
+    Causal,
+    CountBased,
+    Exportable,
+    FromScratch,
+    GradientTrained,
+    Model,
+    Trainable,
+    require,
+)
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
@@ -229,10 +238,10 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
 
 
 def export(model: Model | TaskModel, path: str | Path) -> None:
-    """Write a count-based model as an ARPA file (`.arpa`, or `.arpa.gz` compressed), which other n-gram tools read.
+    """Write a count-based or compact model as an ARPA file (`.arpa`, or `.arpa.gz`), which other n-gram tools read.
 
     Raises:
-        UnsupportedError: The model is not made from counts.
+        UnsupportedError: The model is not made of n-grams.
         SettingError: The name ends otherwise, or its folder is not there.
     """
     if not str(path).lower().endswith(_ARPA):
@@ -240,7 +249,7 @@ def export(model: Model | TaskModel, path: str | Path) -> None:
     if not Path(path).absolute().parent.is_dir():
         raise SettingError(f"{Path(path).absolute().parent} is no folder: make it first")
     body = body_of(model)
-    require(body, (CountBased,), "export")
+    require(body, (Exportable,), "export")
     body.export(Path(path))  # type: ignore[attr-defined]
 
 

@@ -18,6 +18,7 @@ from transferlm.counts.compact_trie import CompactTrie
 from transferlm.counts.quantising import coded
 from transferlm.counts.recovered import recovered
 from transferlm.counts.symbols import BEGIN, END, FIRST_WORD
+from transferlm.counts.unpacked import unpacked
 from transferlm.errors import DataError, ModelFolderError
 
 BITS = st.sampled_from([None, 2, 3, 16])
@@ -54,6 +55,35 @@ def test_made_from_an_automaton_without_codes_it_loses_nothing(
     assert np.array_equal(trie.score(ids, starts), automaton.score(ids, starts))
     contexts = [ids[:size] for size in range(4)]
     assert np.array_equal(trie.next_log_probs(contexts), automaton.next_log_probs(contexts))
+
+
+@given(TEXTS, st.integers(1, 5), BITS)
+@settings(max_examples=60, deadline=None)
+def test_unpacked_it_is_the_model_of_its_values(known: list[list[int]], order: int, bits: int | None) -> None:
+    model = recovered(Automaton.of(a_model(known, order)))
+    values = coded(model, bits)
+    found, wanted = unpacked(CompactTrie.of(model, values)), values.decoded(model)
+    for name in ("symbols", "parents", "first", "suffixes", "log_probs", "back_offs"):
+        assert all(np.array_equal(a, b) for a, b in zip(getattr(found, name), getattr(wanted, name), strict=True)), name
+    assert found.unknown == wanted.unknown
+
+
+@pytest.mark.parametrize("name", ["unigram_first", "symbols", "groups", "first", "log_probs", "unigrams"])
+def test_a_damaged_trie_is_not_unpacked(name: str) -> None:
+    rng = np.random.default_rng(1)
+    arrays = {key: array.copy() for key, array in a_trie(a_model([list(range(4, 60)), [5, 5, 4]], 4)).arrays().items()}
+    arrays[name][...] = rng.integers(0, 2**31, arrays[name].shape).astype(np.uint32).view(arrays[name].dtype)
+    with pytest.raises(ModelFolderError, match="damaged"), np.errstate(all="ignore"):
+        unpacked(CompactTrie.from_arrays(arrays))
+
+
+def test_children_of_a_symbol_that_is_not_listed_are_not_unpacked() -> None:
+    trie = a_trie(a_model([[4, 5, 6], [5, 5, 4]], 3))
+    for symbol in (4, 5, 6):
+        unigrams = trie.unigrams.copy()
+        unigrams[symbol, 0] = np.nan
+        with pytest.raises(ModelFolderError, match="damaged"):
+            unpacked(CompactTrie.from_arrays({**trie.arrays(), "unigrams": unigrams}))
 
 
 def a_large_case() -> tuple[BackOff, np.ndarray, np.ndarray]:

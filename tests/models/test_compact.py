@@ -110,6 +110,14 @@ def test_an_arpa_file_is_compressed_too(tmp_path: Path) -> None:
     assert small.lineage.parents[0]["step"] == "imported"
 
 
+@pytest.mark.parametrize("bits", [None, 4])
+def test_exported_and_opened_it_scores_the_same(bits: int | None, tmp_path: Path) -> None:
+    small: Any = lifecycle.compress(counted(open_vocabulary=False), bits)
+    lifecycle.export(small, tmp_path / "m.arpa")
+    opened: Any = tl.load(tmp_path / "m.arpa")
+    assert np.allclose(opened.log_probs(TEXTS + NEW), small.log_probs(TEXTS + NEW), atol=1e-6)
+
+
 def test_what_it_can_not_do_says_that_the_counts_were_dropped(tmp_path: Path) -> None:
     small = lifecycle.compress(counted())
     asked: list[Callable[[], Any]] = [

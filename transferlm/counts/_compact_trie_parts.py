@@ -11,7 +11,7 @@ from transferlm.counts import _compact_trie_kernels as kernels
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import BEGIN, FIRST_WORD, UNKNOWN
 
-__all__ = ["Order", "grouped", "orders_of", "packed", "unigrams_of", "width_of", "words_of"]
+__all__ = ["Order", "grouped", "numbers_of", "orders_of", "packed", "unigrams_of", "width_of", "words_of"]
 
 
 class Order(NamedTuple):
@@ -84,3 +84,11 @@ def packed(parts: Sequence[np.ndarray], width: int) -> np.ndarray:
     words = np.zeros(words_of(len(numbers), width), np.uint32)
     kernels.pack(numbers, width, words)
     return words
+
+
+def numbers_of(words: np.ndarray, count: int, width: int) -> np.ndarray:
+    """The first numbers that `packed` laid into words: int64 (count,)."""
+    at = np.arange(count) * width
+    pairs = words[at >> 5].astype(np.uint64) | words[(at >> 5) + 1].astype(np.uint64) << np.uint64(32)
+    numbers: np.ndarray = pairs >> (at & 31).astype(np.uint64) & np.uint64((1 << width) - 1)
+    return numbers.astype(np.int64)

@@ -31,6 +31,7 @@ __all__ = [
     "CountBased",
     "Encoder",
     "Encoding",
+    "Exportable",
     "FromScratch",
     "GradientTrained",
     "Model",
@@ -256,7 +257,19 @@ class Causal(ABC):
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 
 
-class CountBased(Causal, Trainable):
+class Exportable(ABC):
+    """A model that other n-gram tools can read."""
+
+    @abstractmethod
+    def export(self, path: Path) -> None:
+        """Write an ARPA file; compressed if its name ends in `.gz`.
+
+        Raises:
+            DataError: There is nothing to write yet.
+        """
+
+
+class CountBased(Causal, Trainable, Exportable):
     """A causal model that follows from n-gram counts: counts out, model from counts."""
 
     @property
@@ -276,14 +289,6 @@ class CountBased(Causal, Trainable):
     @abstractmethod
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew, in place."""
-
-    @abstractmethod
-    def export(self, path: Path) -> None:
-        """Write an ARPA file, which other n-gram tools read; compressed if its name ends in `.gz`.
-
-        Raises:
-            DataError: Nothing was counted yet.
-        """
 
     def notes(self) -> list[str]:
         """What a person should know of how the probabilities were estimated."""
@@ -410,6 +415,7 @@ _PLAIN = {
     "Causal": "a causal language model",
     "CountBased": "made from n-gram counts",
     "Encoder": "an encoder of texts",
+    "Exportable": "made of n-grams that can be listed",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "SelfSupervised": "learning from plain text by a loss of its own",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -14,10 +15,12 @@ from transferlm.counts.quantising import FEWEST_BITS, MOST_BITS, coded
 from transferlm.counts.recovered import recovered
 from transferlm.counts.sums import spread_of_sums
 from transferlm.counts.symbols import BEGIN
+from transferlm.counts.unpacked import unpacked
 from transferlm.errors import ModelFolderError, SettingError
+from transferlm.models._arpa import visible, write_arpa
 from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models._uncounted import Uncounted
-from transferlm.models.base import CountBased, Model, Trainable, require
+from transferlm.models.base import CountBased, Exportable, Model, Trainable, require
 from transferlm.text.windows import windows
 
 __all__ = ["Compact"]
@@ -29,7 +32,7 @@ _DROPPED = "its raw counts were dropped when it was compressed: take the model t
 
 
 @dataclass(eq=False)
-class Compact(Uncounted):
+class Compact(Uncounted, Exportable):
     """A back-off model in a compact trie, its probabilities in codes of a few bits; `transferlm compress` makes it.
 
     It has no counts, so that it can be scored with, and no text can be added to it or taken away. In codes, the
@@ -79,6 +82,11 @@ class Compact(Uncounted):
         low, high = spread_of_sums(values.decoded(whole))
         told = f"in codes of {bits} bits, the probabilities after a context sum to {low:.4f} to {high:.4f}"
         return made, [f"{told} (98 of 100 contexts, counted as often as they come)"]
+
+    def export(self, path: Path) -> None:
+        """Write an ARPA file (`.gz` too) of the values that its codes stand for."""
+        lexicon, trie = self._known()
+        write_arpa(path, unpacked(trie), lambda symbol: visible(lexicon.word(symbol)))
 
     def log_sums(self, texts: Iterable[str]) -> np.ndarray:
         """How far the sums of next tokens' probabilities are from 1 where it matters: in these texts.
