@@ -11,7 +11,7 @@ from transferlm.counts.back_off import BackOff
 from transferlm.counts.sums import joint_probabilities, sums_of_children
 from transferlm.errors import SettingError
 
-__all__ = ["FEWEST_BITS", "MOST_BITS", "Coded", "codebook", "coded"]
+__all__ = ["FEWEST_BITS", "MOST_BITS", "Coded", "check_bits", "codebook", "coded"]
 
 FEWEST_BITS, MOST_BITS = 2, 16
 
@@ -56,6 +56,16 @@ class Coded:
         return replace(model, log_probs=[model.log_probs[0], *log_probs], back_offs=weights)
 
 
+def check_bits(bits: int | None) -> None:
+    """See that codes may have this width.
+
+    Raises:
+        SettingError: They may not.
+    """
+    if bits is not None and not FEWEST_BITS <= bits <= MOST_BITS:
+        raise SettingError(f"bits {bits}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
+
+
 def coded(model: BackOff, bits: int | None) -> Coded:
     """The values of a model in codes of `bits` bits, those of unigrams as they are.
 
@@ -70,8 +80,7 @@ def coded(model: BackOff, bits: int | None) -> Coded:
     Raises:
         SettingError: `bits` is out of its range.
     """
-    if bits is not None and not FEWEST_BITS <= bits <= MOST_BITS:
-        raise SettingError(f"bits {bits}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
+    check_bits(bits)
     orders = range(1, model.order)
     if bits is None:
         log_probs, back_offs = (

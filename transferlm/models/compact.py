@@ -11,12 +11,12 @@ import numpy as np
 
 from transferlm import storage
 from transferlm.counts.compact_trie import CompactTrie
-from transferlm.counts.quantising import FEWEST_BITS, MOST_BITS, coded
+from transferlm.counts.quantising import check_bits, coded
 from transferlm.counts.recovered import recovered
 from transferlm.counts.sums import spread_of_sums
 from transferlm.counts.symbols import BEGIN
 from transferlm.counts.unpacked import unpacked
-from transferlm.errors import ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError
 from transferlm.models._arpa import visible, write_arpa
 from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models._uncounted import Uncounted
@@ -57,8 +57,7 @@ class Compact(Uncounted, Exportable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bits is not None and not FEWEST_BITS <= self.bits <= MOST_BITS:
-            raise SettingError(f"bits {self.bits}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
+        check_bits(self.bits)
 
     @classmethod
     def compressed(cls, model: Model, bits: int | None = 8) -> tuple[Self, list[str]]:
@@ -91,7 +90,7 @@ class Compact(Uncounted, Exportable):
     def log_sums(self, texts: Iterable[str]) -> np.ndarray:
         """How far the sums of next tokens' probabilities are from 1 where it matters: in these texts.
 
-        Taking their mean from the nats a token of the same texts gives the nats a token of the model whose sums are 1.
+        Their mean, added to the nats a token of the same texts, gives those of the model made to have sums of 1.
 
         Returns:
             float64 (contexts,): natural logs of the sums after up to 300 contexts, evenly drawn from the first texts.
