@@ -2,11 +2,11 @@
 
     python benchmarks/count_updates.py --data DIR [--quick]
 
-A Kneser-Ney model of order 5 on WikiText-2 (encyclopaedia, 1.8 million tokens) gets 1,000, 5,000 and 20,000 lines of the
-Penn Treebank (financial news). Bits per byte of both test parts, unknown words spelled out, so that vocabularies may
-differ. DIR holds `wikitext2/` and `ptb/`. The peer is what other n-gram tools offer: estimating anew from all the text
-(`count_merging` gives that model to the bit) or from the new text alone. Exit code 1 where no update is better on the new
-text than both.
+A Kneser-Ney model of order 5 on WikiText-2 (encyclopaedia, 1.8 million tokens) gets 1,000, 5,000 and 20,000 lines of
+the Penn Treebank (financial news). Bits per byte of both test parts, unknown words spelled out, so that vocabularies
+may differ. DIR holds `wikitext2/` and `ptb/`. The peers are what other n-gram tools offer: estimating anew from all the
+text (`count_merging` gives that model to the bit) or from the new text alone. Exit code 1 where no update is better on
+the new text than both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from record import Record
 import transferlm as tl
 from transferlm.measure.language import score
 from transferlm.text.corpus import Corpus
+from transferlm.updates.base import Update
 
 METHODS = {
     "count_merging": tl.updates.CountMerging(),
@@ -44,7 +46,10 @@ def measured(data: Path, sizes: list[int], record: Record) -> Iterator[dict[str,
             opened.append(tl.models.KneserNey(order=5).fit(old_text))
         return opened[0]
 
-    def row(make: Any) -> dict[str, Any]:
+    def updated(method: Update, new: list[str]) -> Any:
+        return method.update(old(), new)
+
+    def row(make: Callable[[], Any]) -> dict[str, Any]:
         started = time.perf_counter()
         model = make()
         seconds = time.perf_counter() - started
@@ -55,10 +60,12 @@ def measured(data: Path, sizes: list[int], record: Record) -> Iterator[dict[str,
     lines = list(new_text)
     for size in sizes:
         new = lines[:size]
-        fresh = record.cell(f"new text alone, {size}", lambda new=new: row(lambda: tl.models.KneserNey(order=5).fit(new)))
+        fresh = record.cell(
+            f"new text alone, {size}", lambda new=new: row(lambda: tl.models.KneserNey(order=5).fit(new))
+        )
         yield {"method": "new text alone", "lines": size, **fresh}
         for name, method in METHODS.items():
-            found = record.cell(f"{name}, {size}", lambda m=method, new=new: row(lambda: m.update(old(), new)))
+            found = record.cell(f"{name}, {size}", partial(row, partial(updated, method, new)))
             yield {"method": name, "lines": size, **found}
 
 

@@ -2,11 +2,12 @@
 
     python benchmarks/counts.py --data DIR [--quick]
 
-The Penn Treebank table of Mikolov (2012, table 4.1), in one stream, `<unk>` an ordinary word. Then 19.6 million tokens
-(the Treebank's lines drawn at random, two in five with a word changed, so that distinct n-grams rise more and more
-slowly), IMDb's 50,000 reviews, and growth from 1 to 100 million tokens. KenLM's Python `score` reads the ARPA file that
-we write; `lmplz` runs beside where it is on the PATH. DIR holds `ptb.train.txt` and `ptb.test.txt`. Needs
-`pip install transferlm[benchmarks]` and `transferlm fetch imdb`. Exit code 1 when a target is missed.
+The Penn Treebank table of Mikolov (2012, table 4.1), in one stream, `<unk>` an ordinary word, and what compressing its
+5-gram model saves and costs. Then 19.6 million tokens (the Treebank's lines drawn at random, two in five with a word
+changed, so that distinct n-grams rise more and more slowly), IMDb's 50,000 reviews, and growth from 1 to 100 million
+tokens. KenLM's Python `score` reads the ARPA file that we write; `lmplz` and `build_binary` run beside where they are
+on the PATH. DIR holds `ptb.train.txt` and `ptb.test.txt`. Needs `pip install transferlm[benchmarks]` and
+`transferlm fetch imdb`. Exit code 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -138,6 +139,49 @@ def scoring(model: Any, texts: list[str], scratch: Path) -> dict[str, float]:
     return {**{name: float(np.median(found)) for name, found in rates.items()}, "apart": apart}
 
 
+def compressed(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """The Treebank's Kneser-Ney model of order 5 in codes of several widths: bytes on disk, what it costs, and how fast
+    it is beside the automaton, in turns on one thread.
+    """
+    model = family("kneser_ney", order=5).fit(Corpus(data / "ptb.train.txt"))
+    test = Corpus(data / "ptb.test.txt")
+    ngrams, texts = sum(model.facts()["ngrams"]), list(test) * 5
+    rows = []
+    for bits in (None, 4, 6, 8, 10):
+        small: Any = tl.compress(model, bits, test)
+        small.save(scratch / "small")
+        size = sum(file.stat().st_size for file in (scratch / "small").iterdir())
+        same = bool(np.array_equal(small.log_probs(texts), model.log_probs(texts)))
+        told = small.lineage.scores
+        rows.append({"bits": bits, "bytes": size, "ngrams": ngrams, "same": same, **told, **raced(model, small, texts)})
+    return rows
+
+
+def build_binary(data: Path, scratch: Path) -> int | None:
+    """Bytes of KenLM's trie with codes of 8 bits of the same model, or None where its tool is not."""
+    tool = shutil.which("build_binary")
+    if tool is None:
+        return None
+    family("kneser_ney", order=5).fit(Corpus(data / "ptb.train.txt")).export(scratch / "ptb.arpa")
+    command = [tool, "-q", "8", "-b", "8", "trie", str(scratch / "ptb.arpa"), str(scratch / "ptb.trie")]
+    subprocess.run(command, check=True, capture_output=True)
+    return (scratch / "ptb.trie").stat().st_size
+
+
+def raced(model: Any, small: Any, texts: list[str]) -> dict[str, float]:
+    """Median of how many times as many tokens a second one model scores as the other does, texts read beforehand."""
+    found = model.tokenizer.encode(texts)
+    ratios = []
+    for _ in range(7):
+        seconds = []
+        for each in (model, small):
+            scorer, started = each._known()[1], time.perf_counter()
+            scorer.score(found.ids, found.starts)
+            seconds.append(time.perf_counter() - started)
+        ratios.append(seconds[0] / seconds[1])
+    return {"speed": float(np.median(ratios))}
+
+
 def update(text: Path, folder: Path) -> dict[str, float]:
     """One hundredth of new text: added to the opened model against building from all of it."""
     lines = text.read_text(encoding="utf-8").splitlines()
@@ -190,6 +234,8 @@ def measured(data: Path, quick: bool, record: Record) -> Iterator[tuple[str, Any
         test = (data / "ptb.test.txt").read_text(encoding="utf-8").replace("<unk>", "unknown").splitlines()
         parts: dict[str, Callable[[], Any]] = {
             "table": lambda: table(data),
+            "compress": lambda: compressed(data, scratch),
+            "build_binary": lambda: build_binary(data, scratch),
             "build": lambda: build(sampled(), scratch / "model"),
             "lmplz": lambda: lmplz(sampled(), scratch / "lmplz.arpa"),
             "score": lambda: scoring(tl.load(sampled().with_name("model")), test * 5, scratch),
@@ -197,7 +243,7 @@ def measured(data: Path, quick: bool, record: Record) -> Iterator[tuple[str, Any
             "natural": natural_text,
             "growth": lambda: growth(data, scratch, [10**6, 10**7, 10**8]),
         }
-        for name in list(parts)[: 4 if quick else None]:
+        for name in list(parts)[: 6 if quick else None]:
             yield name, record.cell(f"{name}, {tokens} tokens", parts[name])
 
 
@@ -224,6 +270,10 @@ def judged(found: dict[str, Any], quick: bool) -> Iterator[tuple[str, bool | Non
         mine = found["table"][f"{name} {order}"]
         line = f"Penn Treebank, {name} of order {order}: {mine:.2f} (published {wanted}, within {tolerance})"
         yield line, abs(mine - wanted) <= tolerance
+    for row in found["compress"]:
+        yield compressed_told(row), None
+    trie = found["build_binary"]
+    yield f"KenLM's trie in codes of 8 bits: {'not run, not on the PATH' if trie is None else f'{trie:,} bytes'}", None
     built = found["build"]
     rate = built["tokens"] / built["seconds"]
     yield f"text to folder: {told(built)}, {rate / 1e6:.2f} million a second (2.5)", None if quick else rate >= 2.5e6
@@ -237,6 +287,18 @@ def judged(found: dict[str, Any], quick: bool) -> Iterator[tuple[str, bool | Non
     yield f"largest difference from kenlm, log10 a token: {rates['apart']:.1e} (1e-4)", rates["apart"] <= 1e-4
     if not quick:
         yield from judged_in_full(found)
+
+
+def compressed_told(row: dict[str, Any]) -> str:
+    """One width of codes."""
+    width = "float32" if row["bits"] is None else f"codes of {row['bits']} bits"
+    whole = ", every probability the same to the bit" if row["same"] else f" ({row['rise']:+.3%}"
+    proper = "" if row["same"] else f"; {row['rise with sums of 1']:+.3%} with sums of 1)"
+    return (
+        f"compressed, {width}: {row['bytes'] / 1e6:.2f} MB of {row['bytes before'] / 1e6:.2f},"
+        f" {row['bytes'] / row['ngrams']:.2f} bytes an n-gram, perplexity {row['perplexity after']:.3f}{whole}{proper},"
+        f" {row['speed']:.2f} times as fast as the automaton"
+    )
 
 
 def judged_in_full(found: dict[str, Any]) -> Iterator[tuple[str, bool | None]]:

@@ -27,7 +27,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transferlm import combinations, models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
-    from transferlm.lifecycle import combine, evaluate, load, pretrain, read, transfer, untrained, update, with_cache
+    from transferlm.lifecycle import (
+        combine,
+        compress,
+        evaluate,
+        load,
+        pretrain,
+        read,
+        transfer,
+        untrained,
+        update,
+        with_cache,
+    )
     from transferlm.models.base import Model
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
@@ -52,6 +63,7 @@ _HOMES = {
     "TaskModel": "task_model",
     "combine": "lifecycle",
     "compare": "experiments.compare",
+    "compress": "lifecycle",
     "evaluate": "lifecycle",
     "fetch": "sources",
     "load": "lifecycle",
@@ -81,6 +93,7 @@ __all__ = [
     "combinations",
     "combine",
     "compare",
+    "compress",
     "evaluate",
     "fetch",
     "load",

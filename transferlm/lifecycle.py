@@ -1,7 +1,8 @@
-"""The life of a language model: opened, pretrained, updated, transferred, combined, evaluated, each as it is told."""
+"""The life of a language model: opened, pretrained, updated, transferred, combined, compressed, evaluated."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,16 @@ from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
 from transferlm.models._opening import open_model
-from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, require
+from transferlm.models.base import (
+    Causal,
+    CountBased,
+    Exportable,
+    FromScratch,
+    GradientTrained,
+    Model,
+    Trainable,
+    require,
+)
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
@@ -25,6 +35,7 @@ __all__ = [
     "Report",
     "Updated",
     "combine",
+    "compress",
     "evaluate",
     "load",
     "pretrain",
@@ -173,11 +184,47 @@ def update(
     return Updated(made, report)
 
 
-def export(model: Model | TaskModel, path: str | Path) -> None:
-    """Write a count-based model as an ARPA file (`.arpa`, or `.arpa.gz` compressed), which other n-gram tools read.
+def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iterable[str] | None = None) -> Model:
+    """A count-based model (or one from an ARPA file) made small, for shipping; no text can be added to it any more.
+
+    Raw counts are dropped, n-grams packed, log-probabilities and back-off weights put into codes. Its story tells bytes
+    before and after and, with a test text, the perplexity before and after and by which share it rose. Codes of very
+    few bits give probabilities that sum to more than 1, which flatters them: how much it would have risen if they
+    summed to 1 is told too, from 300 contexts of the test text.
+
+    Args:
+        model: What is compressed; it is left as it was.
+        bits: Width of a code, 2 to 16; none keeps every probability to the bit. On the Penn Treebank 8 bits cost less
+            than 0.01% of perplexity, 6 bits 0.1%, 4 bits 1.3% (`benchmarks/counts.py`).
+        test: Texts to measure perplexity on.
 
     Raises:
-        UnsupportedError: The model is not made from counts.
+        UnsupportedError: The model is not scored by a back-off automaton, or is compressed already.
+        SettingError: `bits` is out of its range.
+        DataError: It has seen no text yet, or the test text is empty.
+    """
+    body = body_of(model)
+    made, notes = catalog.find("models", "compact").compressed(body, bits)  # type: ignore[attr-defined]
+    scores = {"bytes before": body.weight_bytes, "bytes after": made.weight_bytes}  # type: ignore[attr-defined]
+    data = []
+    if test is not None:
+        test = Corpus.of(test)
+        before, after = (score(each, test).perplexity for each in (body, made))  # type: ignore[arg-type]
+        proper = after * math.exp(made.log_sums(test).mean())
+        scores |= {"perplexity before": before, "perplexity after": after}
+        scores |= {"rise": after / before - 1, "rise with sums of 1": proper / before - 1}
+        data = [{"name": f"{test.name} (measured on)", "hash": test.hash}]
+    method = {"name": made.family, "hyper_parameters": {"bits": bits}}
+    made.lineage = body.origin.child("compress", method=method, data=data, scores=scores, notes=notes)
+    compressed: Model = made
+    return compressed
+
+
+def export(model: Model | TaskModel, path: str | Path) -> None:
+    """Write a count-based or compact model as an ARPA file (`.arpa`, or `.arpa.gz`), which other n-gram tools read.
+
+    Raises:
+        UnsupportedError: The model is not made of n-grams.
         SettingError: The name ends otherwise, or its folder is not there.
     """
     if not str(path).lower().endswith(_ARPA):
@@ -185,7 +232,7 @@ def export(model: Model | TaskModel, path: str | Path) -> None:
     if not Path(path).absolute().parent.is_dir():
         raise SettingError(f"{Path(path).absolute().parent} is no folder: make it first")
     body = body_of(model)
-    require(body, (CountBased,), "export")
+    require(body, (Exportable,), "export")
     body.export(Path(path))  # type: ignore[attr-defined]
 
 

@@ -40,6 +40,11 @@ def factories(
         made: Model = catalog.find("models", "arpa").read_file(place)  # type: ignore[attr-defined]
         return made
 
+    def compact(_: int) -> Model:
+        from transferlm.lifecycle import compress
+
+        return compress(counted("kneser_ney")(0))
+
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
 
@@ -61,6 +66,7 @@ def factories(
         "arpa": arpa,
         "cached": cached,
         "class_counts": class_counts,
+        "compact": compact,
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),

@@ -14,7 +14,9 @@ from transferlm.cli.shared import everywhere, show_json
 @click.argument("file", type=click.Path(dir_okay=False))
 @everywhere
 def command(folder: str, file: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
-    """Write the count-based model in FOLDER to FILE, which ends in .arpa or .arpa.gz; an existing FILE is replaced.
+    """Write the count-based or compact model in FOLDER to FILE, which ends in .arpa or .arpa.gz.
+
+    An existing FILE is replaced.
 
     KenLM, SRILM and speech recognisers read it, and so does `transferlm evaluate`.
     """

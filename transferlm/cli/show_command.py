@@ -86,7 +86,9 @@ def _when(time: str) -> str:
 
 
 def _figure(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def _plain(value: Any) -> str:

@@ -14,7 +14,7 @@ from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
 from transferlm.errors import DataError, ModelFolderError
 
-__all__ = ["Automaton"]
+__all__ = ["Automaton", "frozen", "texts_in"]
 
 _STRETCH = 1 << 14
 """Most positions worked on in one go: short enough that all lanes have work, long beside the context read twice."""
@@ -159,11 +159,7 @@ class Automaton:
     def _walk(
         self, ids: np.ndarray, starts: np.ndarray, threads: int, *, orders: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        ids, starts = frozen(np.ascontiguousarray(ids, np.uint32)), frozen(np.ascontiguousarray(starts, np.int64))
-        if not len(starts) or starts[0] != 0 or starts[-1] != len(ids) or np.any(starts[1:] < starts[:-1]):
-            raise DataError(
-                f"starts of texts do not divide {len(ids):,} symbols: they must climb from 0 to that number"
-            )
+        ids, starts = texts_in(ids, starts)
         found = np.zeros(len(ids)), np.zeros(len(ids) if orders else 0, np.uint8)
         tables, walk = self._tables(), cast(Any, kernels.walk)
         length = min(_STRETCH, max(128, -(-len(ids) // (threads * kernels.LANES))))
@@ -221,6 +217,18 @@ class Automaton:
                 raise ModelFolderError(f"{name} of the automaton is {array.dtype} {array.shape}, not {wanted}")
         if self.levels[-1] != states:
             raise ModelFolderError(f"the automaton's levels end at {self.levels[-1]:,}, its states at {states:,}")
+
+
+def texts_in(ids: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols and where their texts begin, as kernels take them.
+
+    Raises:
+        DataError: `starts` does not divide `ids`.
+    """
+    ids, starts = frozen(np.ascontiguousarray(ids, np.uint32)), frozen(np.ascontiguousarray(starts, np.int64))
+    if not len(starts) or starts[0] != 0 or starts[-1] != len(ids) or np.any(starts[1:] < starts[:-1]):
+        raise DataError(f"starts of texts do not divide {len(ids):,} symbols: they must climb from 0 to that number")
+    return ids, starts
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

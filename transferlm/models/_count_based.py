@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.counted_text import CountedText
-from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
+from transferlm.counts.mapped_arrays import map_arrays, part, prefixed
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
@@ -140,13 +142,10 @@ class BackOffModel(AutomatonScored, CountBased):
         told["model"]["estimated"] = self.facts()
         return told
 
-    def write(self, folder: Path) -> None:
-        """Words, raw counts and the automaton, as arrays that are mapped when they are opened; none before any text."""
+    def _arrays(self) -> dict[str, np.ndarray]:
         if not self.trained:
-            save_arrays(folder / storage.WEIGHTS, {})
-            return
-        scorer = prefixed("automaton.", self._known()[1].arrays())
-        save_arrays(folder / storage.WEIGHTS, self.counts.arrays() | scorer)
+            return {}
+        return self.counts.arrays() | prefixed("automaton.", self._known()[1].arrays())
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:

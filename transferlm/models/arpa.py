@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-import numpy as np
-
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
-from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
-from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import UnsupportedError
 from transferlm.models._arpa import read_arpa
 from transferlm.models._automaton_scored import THREADS, AutomatonScored
-from transferlm.models.base import digest, made_from
-from transferlm.text.lexicon import UNITS, Lexicon
+from transferlm.models._uncounted import Uncounted
+from transferlm.models.base import CountBased
+from transferlm.text.lexicon import Lexicon
 
 __all__ = ["Arpa"]
 
@@ -25,7 +24,7 @@ _NAMED = re.compile(r"<U\+[0-9A-F]{4,6}>")
 
 
 @dataclass(eq=False)
-class Arpa(AutomatonScored):
+class Arpa(Uncounted, AutomatonScored):
     """A back-off model as KenLM, SRILM or IRSTLM write it, whatever its smoothing.
 
     Its counts are not in the file, so that it can be scored with and mixed, but no text can be added to it.
@@ -36,12 +35,9 @@ class Arpa(AutomatonScored):
     open_vocabulary: bool = False
     """Spell unknown words out by characters, so that every string has a probability; if not, they are one token."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"open_vocabulary"})
-
-    def __post_init__(self) -> None:
-        if self.unit not in UNITS:
-            raise SettingError(f"unit {self.unit!r}: choose {' or '.join(UNITS)}")
-        self._content: tuple[Lexicon, Automaton] | None = None
+    scorer: ClassVar[tuple[str, type[Automaton]]] = ("automaton", Automaton)
+    how_made: ClassVar[str] = "an arpa model is nothing without its file: give that where a model is asked for"
+    without: ClassVar[Mapping[type, str]] = {CountBased: "an ARPA file holds no counts"}
 
     @classmethod
     def read_file(cls, path: Path, unit: Literal["word", "character"] | None = None) -> Self:
@@ -69,38 +65,6 @@ class Arpa(AutomatonScored):
         lexicon = Lexicon.of(words, unit)
         model._content = lexicon, Automaton.of(back_off, THREADS, lexicon.size)
         model.lineage = storage.Lineage("imported", data=[{"name": path.name, "hash": _hash_of(path)}])
-        return model
-
-    def _known(self) -> tuple[Lexicon, Automaton]:
-        if self._content is None:
-            raise DataError("an arpa model is nothing without its file: give that where a model is asked for")
-        return self._content
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over settings, words and probabilities."""
-        lexicon, automaton = self._known()
-        arrays = automaton.arrays()
-        parts = [np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)]
-        return digest("arpa", self.unit, str(self.open_vocabulary), lexicon.hash, *parts)
-
-    def write(self, folder: Path) -> None:
-        """Words and automaton, as arrays that are mapped when they are opened."""
-        lexicon, automaton = self._known()
-        arrays = prefixed("lexicon.", lexicon.arrays()) | prefixed("automaton.", automaton.arrays())
-        save_arrays(folder / storage.WEIGHTS, arrays)
-
-    @classmethod
-    def read(cls, folder: storage.Folder) -> Self:
-        """The model written there; nothing but its outline is read before it is used."""
-        model = made_from(cls, folder)
-        path = folder.weights()
-        arrays = map_arrays(path)
-        try:
-            lexicon = Lexicon.from_arrays(model.unit, part("lexicon.", arrays))
-            model._content = lexicon, Automaton.from_arrays(part("automaton.", arrays))
-        except ModelFolderError as error:
-            raise ModelFolderError(f"{path}: {error}") from None
         return model
 
 

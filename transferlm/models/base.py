@@ -6,9 +6,10 @@ import copy
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "CountBased",
     "Encoder",
     "Encoding",
+    "Exportable",
     "FromScratch",
     "GradientTrained",
     "Model",
@@ -71,6 +73,9 @@ class Model(ABC):
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
         return catalog.values_of(self)
+
+    without: ClassVar[Mapping[type, str]] = MappingProxyType({})
+    """Capabilities that one could expect of it, and why it hasn't them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset()
     """Hyper-parameters that an opened model may be given anew, because its weights don't depend on them."""
@@ -252,7 +257,19 @@ class Causal(ABC):
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 
 
-class CountBased(Causal, Trainable):
+class Exportable(ABC):
+    """A model that other n-gram tools can read."""
+
+    @abstractmethod
+    def export(self, path: Path) -> None:
+        """Write an ARPA file; compressed if its name ends in `.gz`.
+
+        Raises:
+            DataError: There is nothing to write yet.
+        """
+
+
+class CountBased(Causal, Trainable, Exportable):
     """A causal model that follows from n-gram counts: counts out, model from counts."""
 
     unit: str
@@ -275,14 +292,6 @@ class CountBased(Causal, Trainable):
     @abstractmethod
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew, in place."""
-
-    @abstractmethod
-    def export(self, path: Path) -> None:
-        """Write an ARPA file, which other n-gram tools read; compressed if its name ends in `.gz`.
-
-        Raises:
-            DataError: Nothing was counted yet.
-        """
 
     def notes(self) -> list[str]:
         """What a person should know of how the probabilities were estimated."""
@@ -405,9 +414,11 @@ class SelfSupervised(GradientTrained):
 
 
 _PLAIN = {
+    "AutomatonScored": "scored by a back-off automaton",
     "Causal": "a causal language model",
     "CountBased": "made from n-gram counts",
     "Encoder": "an encoder of texts",
+    "Exportable": "made of n-grams that can be listed",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "SelfSupervised": "learning from plain text by a loss of its own",
@@ -419,7 +430,7 @@ def require(model: Model, capabilities: Sequence[type], method: str) -> None:
     """Check that `model` has the capabilities that `method` needs.
 
     Raises:
-        UnsupportedError: One is missing; the message names the families that have them all.
+        UnsupportedError: One is missing; the message names the families that have them all, and says why it is.
     """
     missing = [capability for capability in capabilities if not isinstance(model, capability)]
     if not missing:
@@ -430,8 +441,9 @@ def require(model: Model, capabilities: Sequence[type], method: str) -> None:
         if all(issubclass(catalog.find("models", name), c) for c in capabilities)
     ]
     wants = " and ".join(_PLAIN.get(c.__name__, c.__name__) for c in missing)
+    why = "".join(f" ({model.without[c]})" for c in missing if c in model.without)
     raise UnsupportedError(
-        f"{method} needs a model that is {wants}, which {model.family} is not; it works with: {', '.join(able)}"
+        f"{method} needs a model that is {wants}, which {model.family} is not{why}; it works with: {', '.join(able)}"
     )
 
 

@@ -1,0 +1,206 @@
+"""A back-off model in little memory: n-grams by their last symbol first, numbers of just the width they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from transferlm.counts import _compact_trie_kernels as kernels
+from transferlm.counts import _compact_trie_parts as parts
+from transferlm.counts.automaton import frozen, texts_in
+from transferlm.counts.back_off import BackOff
+from transferlm.counts.quantising import FEWEST_BITS, MOST_BITS, Coded
+from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING
+from transferlm.errors import ModelFolderError
+
+__all__ = ["CompactTrie"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompactTrie:
+    """KenLM's trie (Heafield 2011, section 3.2): back from a symbol to the longest known n-gram that ends there.
+
+    The n-grams of two symbols and more are numbered order after order, those of an order by their last symbol, then the
+    one before it, and so on to their first, so that those with one symbol more before an n-gram, its children, stand
+    together. Packed arrays hold numbers of a fixed width in bits one after the other, and one word more. A value is a
+    code, that is a column of its order's row in a table of values; or, where the tables have no columns, float32 bits.
+
+    Attributes:
+        unigrams: float32 (vocabulary, 2), indexed by symbol: natural logs of its probability and of its back-off
+            weight. A log-probability that is not a number says that the symbol counts as UNKNOWN.
+        unigram_first: uint32 (vocabulary + 1,): where the children of each symbol begin, and where the last end.
+        levels: int64 (order,): where the n-grams of two, three symbols and so on begin, and where the last end.
+        symbols: uint32, packed (n-grams,): the first symbol of each.
+        groups: uint32 (groups,): where the children of every 32nd n-gram begin, those of the highest order left out.
+        first: uint32, packed (32 * groups,): how much later those of each n-gram begin than those of its group.
+        log_probs: uint32, packed (n-grams,): natural logs of their probabilities.
+        back_offs: uint32, packed (n-grams below the highest order,): natural logs of their back-off weights.
+        log_prob_values: float32 (order - 1, codes): a row an order, from the second on.
+        back_off_values: float32 (order - 1, codes): the same for back-off weights; the last row is not used.
+    """
+
+    unigrams: np.ndarray
+    unigram_first: np.ndarray
+    levels: np.ndarray
+    symbols: np.ndarray
+    groups: np.ndarray
+    first: np.ndarray
+    log_probs: np.ndarray
+    back_offs: np.ndarray
+    log_prob_values: np.ndarray
+    back_off_values: np.ndarray
+
+    @classmethod
+    def of(cls, model: BackOff, values: Coded, vocabulary: int = 0) -> CompactTrie:
+        """The trie of a model whose arrays fit together (`BackOff.check`).
+
+        Args:
+            model: The model.
+            values: Its values, coded or not.
+            vocabulary: Symbols there are, if more than the highest with a unigram tells.
+        """
+        unigrams = parts.unigrams_of(model, values.unigram_back_offs, vocabulary)
+        orders = list(parts.orders_of(model, len(unigrams)))
+        counts = [order.children for order in orders] or [np.zeros(len(unigrams), np.int64)]
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[0])])
+        groups, later = parts.grouped(counts[1:], int(bounds[-1]))
+        width = values.bits or kernels.WHOLE
+        return cls(
+            unigrams=unigrams,
+            unigram_first=bounds.astype(np.uint32),
+            levels=np.cumsum([0] + [len(order.places) for order in orders], dtype=np.int64),
+            symbols=parts.packed([order.symbols for order in orders], parts.width_of(len(unigrams) - 1)),
+            groups=groups,
+            first=parts.packed([later], parts.width_of(later.max())),
+            log_probs=parts.packed(_as_numbered(values.log_probs, orders), width),
+            back_offs=parts.packed(_as_numbered(values.back_offs, orders), width),
+            log_prob_values=values.log_prob_values,
+            back_off_values=values.back_off_values,
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> CompactTrie:
+        """The trie that `arrays` told of; they may be memory-mapped, and of the long ones nothing is read here.
+
+        Raises:
+            ModelFolderError: An array is missing, or its type or shape is wrong. Wrong contents give wrong
+                probabilities, and no more than that.
+        """
+        missing = [name for name in cls.__dataclass_fields__ if name not in arrays]
+        if missing:
+            raise ModelFolderError(f"the compact trie lacks its array {missing[0]!r}: make the model again")
+        found = cls(**{name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__})
+        found._check()
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All there is to keep, by the names of the attributes."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @property
+    def order(self) -> int:
+        """Symbols in the longest n-gram."""
+        return len(self.levels)
+
+    @property
+    def vocabulary(self) -> int:
+        """Symbols that `next_log_probs` has columns for."""
+        return len(self.unigrams)
+
+    @property
+    def bits(self) -> int | None:
+        """Width of a code, None where values are kept to the bit."""
+        return self.log_prob_values.shape[1].bit_length() - 1 if self.log_prob_values.shape[1] else None
+
+    def score(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Natural logs of the probability of every symbol given those before it in its text, as `Automaton.score`."""
+        return self._walk(ids, starts, threads, orders=False)[0]
+
+    def orders(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
+        """How many symbols, itself included, the n-gram holds that gave each its probability, as `Automaton.orders`."""
+        return self._walk(ids, starts, threads, orders=True)[1]
+
+    def next_log_probs(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
+        """What `score` gives to every symbol after each context, as `Automaton.next_log_probs`.
+
+        The probabilities after a context have the sum 1 as nearly as codes allow.
+        """
+        rows = np.empty((len(contexts), self.vocabulary))
+        for row, context in zip(rows, contexts, strict=True):
+            kernels.distribution(self._tables, np.asarray(context)[-self.order :].astype(np.int64), row)
+        rows[:, [NOTHING, BEGIN]] = -np.inf
+        return rows
+
+    def _walk(
+        self, ids: np.ndarray, starts: np.ndarray, threads: int, *, orders: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        ids, starts = texts_in(ids, starts)
+        found = np.zeros(len(ids)), np.zeros(len(ids) if orders else 0, np.uint8)
+        borders = np.linspace(0, len(ids), threads + 1).astype(int).tolist()
+        tables, walk = self._tables, cast(Any, kernels.walk)
+
+        def work(begin: int, end: int) -> None:
+            walk(tables, ids, starts, *found, begin, end)
+
+        if threads == 1:
+            work(*borders)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, borders[:-1], borders[1:]))
+        return found
+
+    @cached_property
+    def _tables(self) -> kernels.Tables:
+        arrays = {name: frozen(array) for name, array in self.arrays().items()}
+        return kernels.Tables(
+            **arrays,
+            whole_log_probs=arrays["log_probs"].view(np.float32),
+            whole_back_offs=arrays["back_offs"].view(np.float32),
+            symbol_width=parts.width_of(self.vocabulary - 1),
+            first_width=(len(self.first) - 1) // len(self.groups),
+            code_width=self.bits or kernels.WHOLE,
+        )
+
+    def _check(self) -> None:
+        self._check_shapes(unigrams=(max(FIRST_WORD, self.unigrams.size // 2), 2), levels=(max(1, self.levels.size),))
+        if self.levels[0] != 0 or np.any(self.levels[1:] < self.levels[:-1]) or self.order > _HIGHEST_ORDER:
+            raise ModelFolderError("the compact trie's levels do not climb from 0: make the model again")
+        codes = self.log_prob_values.shape[-1] if self.log_prob_values.ndim else 0
+        if codes and codes not in (1 << bits for bits in range(FEWEST_BITS, MOST_BITS + 1)):
+            raise ModelFolderError(f"the compact trie has {codes:,} values an order: make the model again")
+        self._check_shapes(log_prob_values=(self.order - 1, codes), back_off_values=(self.order - 1, codes))
+        ngrams, below = int(self.levels[-1]), int(self.levels[max(self.order - 2, 0)])
+        groups, width = below // kernels.GROUP + 1, self.bits or kernels.WHOLE
+        self._check_shapes(
+            unigram_first=(self.vocabulary + 1,),
+            symbols=(parts.words_of(ngrams, parts.width_of(self.vocabulary - 1)),),
+            groups=(groups,),
+            first=(groups * min(max(1, (self.first.size - 1) // groups), 32) + 1,),
+            log_probs=(parts.words_of(ngrams, width),),
+            back_offs=(parts.words_of(below, width),),
+        )
+
+    def _check_shapes(self, **shapes: tuple[int, ...]) -> None:
+        for name, shape in shapes.items():
+            array, kind = getattr(self, name), np.dtype(_KINDS.get(name, np.uint32))
+            if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
+                raise ModelFolderError(f"{name} of the compact trie is {array.dtype} {array.shape}, not {kind} {shape}")
+
+
+_HIGHEST_ORDER = 255
+_KINDS: dict[str, type[np.generic]] = {
+    "unigrams": np.float32,
+    "levels": np.int64,
+    "log_prob_values": np.float32,
+    "back_off_values": np.float32,
+}
+"""Types of the arrays that are not packed."""
+
+
+def _as_numbered(codes: Sequence[np.ndarray], orders: Sequence[parts.Order]) -> list[np.ndarray]:
+    return [own[order.places] for own, order in zip(codes, orders, strict=False)]
