@@ -217,3 +217,60 @@ def test_the_manifest_of_a_component_that_names_another_family_is_refused(tmp_pa
     place.write_text(json.dumps(told))
     with pytest.raises(ModelFolderError, match="nonesuch"):
         tl.load(tmp_path / "m")
+
+
+# ---------------------------------------------------------------- switching
+
+
+def test_with_switching_a_component_is_believed_as_it_foretells() -> None:
+    # Worked by hand: weights 0.5 each, a fifth of the merit given up at every word.
+    one, other = counted(OLD), counted(NEW)
+    mixture = tl.models.Mixture.of([one, other], switching=0.2)
+    first, second = np.exp(steps(one, "a b a")), np.exp(steps(other, "a b a"))
+    merits, wanted = np.ones(2), []
+    for token in range(4):
+        weights = merits * 0.5 / (merits * 0.5).sum()
+        own = np.array([first[token], second[token]])
+        mix = weights @ own
+        wanted.append(mix)
+        merits = 0.8 * merits * own / mix + 0.2
+    assert np.exp(steps(mixture, "a b a")) == pytest.approx(wanted)
+    assert np.exp(mixture.next_log_probs(["a b", "", "zz e f"])).sum(axis=1) == pytest.approx(1)
+    ids = next(mixture.token_scores(["a b a"])).ids
+    assert mixture.next_log_probs(["a b"])[0, ids[2]] == pytest.approx(np.log(wanted[2]))
+
+
+def test_switching_all_the_time_is_not_switching() -> None:
+    parts = [counted(OLD), counted(NEW)]
+    still, always = (tl.models.Mixture.of(parts, switching=value) for value in (None, 1.0))
+    assert always.log_probs(ASKED) == pytest.approx(still.log_probs(ASKED))
+
+
+def test_without_switching_back_it_is_the_mixture_of_whole_texts() -> None:
+    """At 0 the text's probability is the weighted sum of its probabilities: Bayes' rule with one model a text."""
+    one, other = counted(OLD), counted(NEW)
+    mixture = tl.models.Mixture.of([one, other], [0.3, 0.7], switching=0.0)
+    wanted = np.logaddexp(np.log(0.3) + one.log_probs(ASKED), np.log(0.7) + other.log_probs(ASKED))
+    assert mixture.log_probs(ASKED) == pytest.approx(wanted)
+
+
+def test_in_a_stream_what_was_believed_goes_on_over_the_ends_of_texts() -> None:
+    mixture = tl.models.Mixture.of([counted(OLD), counted(NEW)], switching=0.1)
+    texts = ["e f e", "e f e"]
+    alone, stream = ([s.log_probs for s in mixture.token_scores(texts, c)] for c in ("text", "stream"))
+    assert np.array_equal(alone[0], alone[1])
+    assert np.array_equal(stream[0], alone[0])
+    assert stream[1][0] > alone[1][0]
+
+
+def test_a_prior_and_evidence_switch_too() -> None:
+    mixture = tl.models.Mixture.of([counted(OLD), counted(NEW)], strength=2.0, switching=0.1)
+    assert np.exp(mixture.next_log_probs(["a b", "", "zz e f"])).sum(axis=1) == pytest.approx(1)
+    still = tl.models.Mixture.of([counted(OLD), counted(NEW)], strength=2.0)
+    assert mixture.log_probs(["a b a c"])[0] > still.log_probs(["a b a c"])[0]
+
+
+@pytest.mark.parametrize("switching", [-0.1, 1.1, np.nan])
+def test_a_switching_that_is_no_chance_is_refused(switching: float) -> None:
+    with pytest.raises(SettingError, match="switching"):
+        tl.models.Mixture(switching=switching)

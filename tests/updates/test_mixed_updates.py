@@ -43,7 +43,7 @@ def test_before_it_begins_the_composite_scores_as_the_model_given(method: Any) -
 
 def test_a_given_weight_is_taken() -> None:
     old = old_model()
-    made = update(old, tl.updates.Interpolation(weight=0.25))
+    made = update(old, tl.updates.Interpolation(weight=0.25, switching=None))
     new = tl.models.KneserNey(order=3).fit(NEW)
     wanted = [
         np.log(0.75 * np.exp(a.log_probs) + 0.25 * np.exp(b.log_probs)).sum()
@@ -126,6 +126,8 @@ def test_one_text_can_not_be_fitted_on(method: Any) -> None:
         ("Bayesian", {"strength": 0}),
         ("Bayesian", {"strength": float("nan")}),
         ("Bayesian", {"held_out": 1}),
+        ("Bayesian", {"switching": 1.5}),
+        ("Interpolation", {"switching": -0.1}),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(method: str, settings: dict[str, float]) -> None:

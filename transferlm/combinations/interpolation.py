@@ -26,11 +26,16 @@ class Interpolation(Combination):
 
     weights: str | None = None
     """One number a model, as "2,1", in any scale; none fits them to the tuning text."""
+    switching: float | None = None
+    """Chance at each word that a text turns from one model's kind to another's: the weights follow what is read. None
+    keeps them, which is best where all texts are of one kind.
+    """
 
     requires: ClassVar[tuple[type, ...]] = (Causal,)
 
     def __post_init__(self) -> None:
         self._given()
+        Mixture(switching=self.switching)
 
     def _given(self) -> list[float] | None:
         return None if self.weights is None else numbers(self.weights, "weights")
@@ -42,7 +47,7 @@ class Interpolation(Combination):
             SettingError: There are more or fewer weights than models.
             UnsupportedError: The models cut texts differently.
         """
-        mixture, scores = Mixture.of(models, self._given()), {}
+        mixture, scores = Mixture.of(models, self._given(), switching=self.switching), {}
         if self.weights is None and tuning is not None:
             scores["tuning_loss"] = mixture.tune(tuning)
         weighed = {f"weight of model {place}": float(w) for place, w in enumerate(mixture.weights, 1)}

@@ -21,6 +21,7 @@ from transferlm.models._causal import Context, scored_windows
 from transferlm.models._confidence import Confidence
 from transferlm.models._mixing import fitted_strength, fitted_weights
 from transferlm.models._opening import open_model
+from transferlm.models._weighing import Weighing
 from transferlm.models.base import (
     Causal,
     CountBased,
@@ -50,33 +51,48 @@ class Mixture(Model, Causal, Trainable):
     context that the last one has seen, by s t / (c + s t): c is how often anything followed it there, t how many
     different words did, s the strength. So the old model speaks where the new one knows little (MAP adaptation,
     Bacchiani & Roark 2003; t / c as the chance of something new is Witten & Bell 1991).
+
+    With `switching` a component's weight grows as it foretells the text better than the others: it is multiplied by its
+    probability of every word read, and a share of it given back (the fixed share of Herbster & Warmuth 1998, eq. 3.2),
+    so that the mixture turns to the kind of text that it is reading. In a stream it does so over the ends of texts.
     """
 
     strength: float | None = None
     """What a prior's word counts for beside the words counted; none mixes by fixed weights instead."""
+    switching: float | None = None
+    """Chance at each word that a text turns to another kind, 0 to 1; none keeps the weights whatever was read."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"strength"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"strength", "switching"})
 
     def __post_init__(self) -> None:
+        if self.switching is not None and not 0 <= self.switching <= 1:
+            raise SettingError(f"switching {self.switching}: give a number from 0 to 1, or none for weights that stay")
         if self.strength is not None and not 0 < self.strength < float("inf"):
             raise SettingError(f"strength {self.strength}: give a number above 0, or none for fixed weights")
         self.components: tuple[Model, ...] = ()
         self.weights = np.zeros(0)
 
     @classmethod
-    def of(cls, models: Sequence[Model], weights: Sequence[float] | None = None, strength: float | None = None) -> Self:
+    def of(
+        cls,
+        models: Sequence[Model],
+        weights: Sequence[float] | None = None,
+        strength: float | None = None,
+        switching: float | None = None,
+    ) -> Self:
         """A mixture of these models, which it keeps as they are.
 
         Args:
             models: One causal model or more.
             weights: One number a model, 0 or more, in any scale; none weighs all alike.
             strength: As the hyper-parameter; the last model must then be made from counts.
+            switching: As the hyper-parameter.
 
         Raises:
             UnsupportedError: A model is not causal, or they cut texts differently.
             SettingError: The weights do not fit the models.
         """
-        mixture = cls(strength)
+        mixture = cls(strength, switching)
         mixture._adopt(models, np.ones(len(models)) if weights is None else np.asarray(weights, np.float64))
         return mixture
 
@@ -137,6 +153,8 @@ class Mixture(Model, Causal, Trainable):
             require(model, (Causal,), "a mixture")
         if self.strength is not None:
             require(models[-1], (CountBased,), "a mixture with a strength")
+        if weights.shape == (len(models),) and self.strength is not None:
+            weights = np.append(weights[:-1], 0.0)  # what the last one weighs follows from its counts
         if weights.shape != (len(models),) or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
             raise SettingError(f"weights {weights.tolist()}: give one number a model, 0 or more, not all 0")
         self.components, self.weights = tuple(models), weights / weights.sum()
@@ -167,9 +185,16 @@ class Mixture(Model, Causal, Trainable):
         return align([self.components[place] for place in self._speaking])  # type: ignore[misc]
 
     @cached_property
-    def _confidence(self) -> Confidence:
+    def _confidence(self) -> Confidence | None:
+        if self.strength is None:
+            return None
         assert isinstance(self.components[-1], CountBased)
         return Confidence(self.components[-1].counts)
+
+    @property
+    def _weighing(self) -> Weighing:
+        weights = self.weights[self.weights > 0]
+        return Weighing(weights, self.switching, self._confidence, self.strength)
 
     def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
         """Nats a token, the end of each text included.
@@ -178,52 +203,33 @@ class Mixture(Model, Causal, Trainable):
             DataError: A component has seen no text yet, or the components cut a text differently.
             SettingError: `context` is neither `text` nor `stream`.
         """
+        weighing = self._weighing
+        merits = np.ones(weighing.components)
         for window, found in self._windows(texts, context):
-            shares = self._shares(window)
-            for row, (scores, logs) in enumerate(found):
-                weighed = self._log_weights(None if shares is None else shares[row]) + logs
-                yield TokenScores(np.minimum(np.logaddexp.reduce(weighed, axis=0), 0), scores.offsets, scores.ids)
+            for (scores, logs), weights in zip(found, weighing.before_reading(window), strict=True):
+                if context == "text":
+                    merits[:] = 1
+                yield TokenScores(weighing.mixed(logs, weights, merits), scores.offsets, scores.ids)
 
-    def _windows(self, texts: Iterable[str], context: Context) -> Iterator[tuple[list[str], list[Scored]]]:
+    def _windows(self, texts: Iterable[str], context: Context = "text") -> Iterator[tuple[list[str], list[Scored]]]:
         """Texts window by window, with the logs of every component that has a weight."""
         for window, found in scored_windows(self._aligned.models, texts, context):
             yield window, self._aligned.scores(window, found)
 
-    def _log_weights(self, share: np.ndarray | None) -> np.ndarray:
-        """Logs of the weights of the components that have any: float64 (components, 1) or (components, tokens).
-
-        Args:
-            share: With a strength, the log of the prior's share at each token.
-        """
-        fixed = np.log(self.weights[self._speaking])[:, None] if share is None else self._log_prior()
-        if share is None:
-            return fixed
-        with np.errstate(divide="ignore"):
-            return np.concatenate([fixed + share, np.log(-np.expm1(share))[None]])
-
-    def _log_prior(self) -> np.ndarray:
-        prior = self.weights[[place for place in self._speaking if place < len(self.components) - 1]]
-        return np.log(prior / prior.sum())[:, None] if len(prior) else np.zeros((0, 1))
-
-    def _shares(self, texts: Sequence[str]) -> list[np.ndarray] | None:
-        return None if self.strength is None else self._confidence.prior_shares(texts, self.strength)
-
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
-        logs = self._aligned.next_log_probs(contexts)
-        if self.strength is None:
-            weights = self._log_weights(None)[:, :, None]
-        else:
-            shares = np.array([share[-1] for share in self._confidence.prior_shares(contexts, self.strength)])
-            weights = self._log_weights(shares)[:, :, None]
-        with np.errstate(invalid="ignore"):
-            found: np.ndarray = np.logaddexp.reduce(weights + logs, axis=0)
-        return found
+        logs, weighing = self._aligned.next_log_probs(contexts), self._weighing
+        read = [own for _, found in self._windows(contexts) for _, own in found]
+        weights = weighing.after_reading(read, weighing.before_reading(contexts))
+        mixed: np.ndarray = np.logaddexp.reduce(weights[:, :, None] + logs, axis=0)
+        return mixed
 
     # ---------------------------------------------------------------- learning
 
     def tune(self, texts: Corpus | Iterable[str], context: Context = "text") -> float:
         """Fit the weights, or the strength, to texts that no component was trained on; in place.
+
+        They are fitted as if there were no switching: what a component weighs before anything was read.
 
         Args:
             texts: Held-out texts.
@@ -243,13 +249,13 @@ class Mixture(Model, Causal, Trainable):
         with Progress("fitting the weights", corpus.size, "bytes") as progress:
             for window, found in self._windows(corpus.read(progress.advance), context):
                 logs += [log for _, log in found]
-                if self.strength is not None:
-                    evidence += self._confidence.evidence(window)
+                evidence += self._confidence.evidence(window) if self._confidence is not None else []
         together = np.concatenate(logs, axis=1)
         if self.strength is None:
             self.weights, nats = fitted_weights(together)
         else:
-            prior = np.logaddexp.reduce(self._log_prior() + together[:-1], axis=0)
+            weights = np.log(self.weights[self.weights > 0])[:, None]
+            prior = np.logaddexp.reduce(weights + together[:-1], axis=0)
             self.strength, nats = fitted_strength(prior, together[-1], np.concatenate(evidence))
         self._forget()
         return nats
@@ -265,7 +271,7 @@ class Mixture(Model, Causal, Trainable):
         Raises:
             UnsupportedError: A component can't be trained.
         """
-        twin = type(self)(self.strength)
+        twin = type(self)(**self.hyper_parameters())
         for model in self.components:
             require(model, (Trainable,), "training a mixture")
         twin.components = tuple(model.untrained(seed) for model in self.components)  # type: ignore[attr-defined]

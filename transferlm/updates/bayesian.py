@@ -31,6 +31,10 @@ class Bayesian(Update):
     """Words that the prior weighs for each distinct new one; none fits it to the last texts, before they are added."""
     held_out: float = 0.1
     """Share of the new texts, at their end, that the strength is fitted on."""
+    switching: float | None = 0.2
+    """Chance at each word that a text turns from one kind to the other, so that what is read decides how much each part
+    of the mixture is believed, and old text is not forgotten; none keeps the weights as they were fitted.
+    """
 
     requires: ClassVar[tuple[type, ...]] = (Causal,)
     exact: ClassVar[bool] = True
@@ -40,6 +44,7 @@ class Bayesian(Update):
             raise SettingError(f"strength {self.strength}: give a number above 0, or none to fit it")
         if not 0 < self.held_out < 1:
             raise SettingError(f"held_out {self.held_out}: give a share between 0 and 1")
+        Mixture(switching=self.switching)
 
     def start(self, model: Model, seed: int) -> Model:
         """The model with counts of nothing beside it; one that was updated so before, as it is."""
@@ -67,6 +72,7 @@ class Bayesian(Update):
             scores["held_out_loss"] = model.tune(held)
         model.give_evidence(_together(before, counted))
         model.rely_on_prior(self.strength if self.strength is not None else model.strength)
+        model.adjust(switching=self.switching)
         assert model.strength is not None
         return Lineage(scores={**scores, "tokens added": float(counted.table.total), "strength": model.strength})
 

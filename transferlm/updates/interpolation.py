@@ -28,6 +28,10 @@ class Interpolation(Update):
     """The new model's weight, 0 to 1; none fits all weights by EM to the last texts, on which it is not trained."""
     held_out: float = 0.1
     """Share of the new texts, at their end, that the weights are fitted on; counts are added once they are."""
+    switching: float | None = 0.2
+    """Chance at each word that a text turns from one kind to the other, so that what is read decides how much each part
+    of the mixture is believed, and old text is not forgotten; none keeps the weights as they were fitted.
+    """
 
     requires: ClassVar[tuple[type, ...]] = (Causal,)
 
@@ -36,6 +40,7 @@ class Interpolation(Update):
             raise SettingError(f"weight {self.weight}: give a number between 0 and 1, or none to fit it")
         if not 0 < self.held_out < 1:
             raise SettingError(f"held_out {self.held_out}: give a share between 0 and 1")
+        Mixture(switching=self.switching)
 
     def start(self, model: Model, seed: int) -> Model:
         """The model with an untrained one beside it that weighs nothing yet."""
@@ -60,4 +65,5 @@ class Interpolation(Update):
             last = model.components[-1]
             if isinstance(last, CountBased):
                 model.give_evidence(last.counts.merge(last.counted(held, checkpoints)))
+        model.adjust(switching=self.switching)
         return Lineage(scores={**scores, "weight of the new": float(model.weights[-1])})
