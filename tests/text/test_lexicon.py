@@ -94,6 +94,17 @@ def test_a_union_has_the_words_of_both_in_order(first: list[str], second: list[s
         assert (np.diff(numbers.astype(int)) > 0).all()
 
 
+@pytest.mark.parametrize("unit", ["word", "character"])
+@given(texts=some_texts)
+@settings(max_examples=50, deadline=None)
+def test_decoding_writes_the_words_as_the_unit_parts_them(unit: str, texts: list[str]) -> None:
+    lexicon, symbols = Lexicon.build(texts, unit)
+    for text, begin, end in zip(texts, symbols.starts, symbols.starts[1:], strict=False):
+        words = [text[a:b] for a, b in words_of(text, unit)]
+        assert lexicon.decode(symbols.ids[begin:end]) == (" ".join(words) if unit == "word" else text)
+    assert lexicon.decode([UNKNOWN]) == "<unk>"
+
+
 def test_lexicons_of_different_units_have_no_union() -> None:
     with pytest.raises(SettingError, match="can't be put together"):
         Lexicon.of(["a"]).union(Lexicon.of(["a"], "character"))

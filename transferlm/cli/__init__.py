@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Score a task model on labelled examples.",
     "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
     "predict": "Label texts with a task model.",
+    "generate": "Draw texts from a language model.",
     "export": "Write a count-based model as an ARPA file for other tools.",
     "check": "Look for trouble in labelled data before training on it.",
     "list": "List models, tokenizers, tasks, updates, strategies or sources.",

@@ -16,6 +16,7 @@ import numpy as np
 from transferlm.counts.automaton import Automaton
 from transferlm.errors import SettingError
 from transferlm.models._spelling import Spelling
+from transferlm.models._symbol_sampling import SymbolContinuation
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
 from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 from transferlm.text.windows import windows
@@ -114,6 +115,20 @@ class AutomatonScored(Model, Causal):
         rows = [found.ids[begin : end - 1] for begin, end in pairwise(borders)]
         logs = scorer.next_log_probs(rows)
         return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)  # they are stored in 32 bits
+
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> SymbolContinuation:
+        """A text whose last words are its state.
+
+        Where `<unk>` was a word of the corpus (something was seen after it) it is drawn as one. Else UNKNOWN becomes a
+        word that is not known, spelled out; or it is barred: in a closed vocabulary, and by character, where it would
+        be any code point of Unicode.
+        """
+        lexicon, scorer = self._known()
+        if scorer.state(np.array([UNKNOWN])):
+            return SymbolContinuation(lexicon, scorer, prompt, lambda: UNKNOWN_WORD)
+        if self.open_vocabulary and self.unit == "word" and len(lexicon):
+            return SymbolContinuation(lexicon, scorer, prompt, lambda: self._spelling.draw(generator))
+        return SymbolContinuation(lexicon, scorer, prompt)
 
     def copy(self) -> Self:
         """An independent model: its arrays are never changed, so that both may hold the same ones."""

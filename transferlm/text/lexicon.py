@@ -70,6 +70,7 @@ class Lexicon:
     slots: np.ndarray
 
     unknown_id, end_id = UNKNOWN, END
+    special_ids = frozenset({BEGIN, END, UNKNOWN})
 
     @classmethod
     def build(
@@ -212,6 +213,15 @@ class Lexicon:
             if offsets:
                 places.append(offsets_of(text, starts, int(borders[-1]), characters))
         return Symbols(*stream.finished(), np.concatenate(places) if offsets else None)
+
+    @property
+    def separator(self) -> str:
+        """What stands between two words of a text."""
+        return " " if self.unit == "word" else ""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text that these symbols write; BEGIN and END are left out, UNKNOWN is `<unk>`."""
+        return self.separator.join(self.word(int(symbol)) for symbol in ids if symbol not in (BEGIN, END))
 
     def unknown_words(self, texts: Sequence[str]) -> list[str]:
         """The words of the texts that are UNKNOWN, in order, as often as they come."""
