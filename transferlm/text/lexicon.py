@@ -17,10 +17,18 @@ import numpy as np
 from transferlm.errors import DataError, ModelFolderError, SettingError, alternatives
 from transferlm.text import _lexicon_kernels as kernels
 from transferlm.text import _word_list_kernels as word_lists
-from transferlm.text._numbering import GrowingWords, SymbolStream, encoded, joined, offsets_of, room
+from transferlm.text._numbering import (
+    GrowingWords,
+    ReservedWordError,
+    SymbolStream,
+    encoded,
+    joined,
+    offsets_of,
+    room,
+)
 from transferlm.text.windows import windows
 
-__all__ = ["BEGIN", "END", "FIRST_WORD", "UNITS", "UNKNOWN", "UNKNOWN_WORD", "Lexicon", "Symbols"]
+__all__ = ["BEGIN", "END", "FIRST_WORD", "UNITS", "UNKNOWN", "UNKNOWN_WORD", "Lexicon", "ReservedWordError", "Symbols"]
 
 BEGIN, END, UNKNOWN, FIRST_WORD = 1, 2, 3, 4
 """`<s>`; `</s>`; `<unk>`; words follow in the order of their UTF-8 bytes. 0 is no symbol."""
@@ -91,7 +99,7 @@ class Lexicon:
 
         Raises:
             SettingError: An unknown unit.
-            DataError: A text holds `<s>` or `</s>` as a word. (`<unk>` is UNKNOWN.)
+            ReservedWordError: A text holds `<s>` or `</s>` as a word. (`<unk>` is UNKNOWN.)
 
         >>> lexicon, symbols = Lexicon.build(["b a b", ""])
         >>> list(lexicon), symbols.ids.tolist(), symbols.starts.tolist()
