@@ -4,10 +4,10 @@
 
 The Penn Treebank table of Mikolov (2012, table 4.1), in one stream, `<unk>` an ordinary word, and what compressing its
 5-gram model saves and costs. Then 19.6 million tokens (the Treebank's lines drawn at random, two in five with a word
-changed, so that distinct n-grams rise more and more slowly), IMDb's 50,000 reviews, and growth from 1 to 100 million
-tokens. KenLM's Python `score` reads the ARPA file that we write; `lmplz` and `build_binary` run beside where they are
-on the PATH. DIR holds `ptb.train.txt` and `ptb.test.txt`. Needs `pip install transferlm[benchmarks]` and
-`transferlm fetch imdb`. Exit code 1 when a target is missed.
+changed, so that distinct n-grams rise more and more slowly), IMDb's 50,000 reviews, how quickly their folders open, and
+growth from 1 to 100 million tokens. KenLM's Python `score` reads the ARPA file that we write; `lmplz` and
+`build_binary` run beside where they are on the PATH. DIR holds `ptb.train.txt` and `ptb.test.txt`. Needs
+`pip install transferlm[benchmarks]` and `transferlm fetch imdb`. Exit code 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ PUBLISHED = {
 }
 TOKENS = 19_600_000
 PEAK = 10**9
+OPENING = 50
+"""Milliseconds in which a folder of any size is to open."""
 
 
 def family(name: str, **settings: Any) -> Any:
@@ -182,6 +184,18 @@ def raced(model: Any, small: Any, texts: list[str]) -> dict[str, float]:
     return {"speed": float(np.median(ratios))}
 
 
+def opening(folder: Path) -> dict[str, float]:
+    """Milliseconds in which a folder opens, its libraries imported before, and what it holds."""
+    rounds, model = [], tl.load(folder)
+    for _ in range(9):
+        started = time.perf_counter()
+        tl.load(folder)
+        rounds.append(1000 * (time.perf_counter() - started))
+    size = (folder / "model.safetensors").stat().st_size
+    words = model.vocabulary.size  # type: ignore[union-attr]
+    return {"milliseconds": float(np.median(rounds)), "bytes": size, "words": words}
+
+
 def update(text: Path, folder: Path) -> dict[str, float]:
     """One hundredth of new text: added to the opened model against building from all of it."""
     lines = text.read_text(encoding="utf-8").splitlines()
@@ -231,6 +245,11 @@ def measured(data: Path, quick: bool, record: Record) -> Iterator[tuple[str, Any
             imdb(natural)
             return build(natural, scratch / "natural")
 
+        def natural_folder() -> Path:
+            if not (scratch / "natural").exists():
+                natural_text()
+            return scratch / "natural"
+
         test = (data / "ptb.test.txt").read_text(encoding="utf-8").replace("<unk>", "unknown").splitlines()
         parts: dict[str, Callable[[], Any]] = {
             "table": lambda: table(data),
@@ -239,11 +258,13 @@ def measured(data: Path, quick: bool, record: Record) -> Iterator[tuple[str, Any
             "build": lambda: build(sampled(), scratch / "model"),
             "lmplz": lambda: lmplz(sampled(), scratch / "lmplz.arpa"),
             "score": lambda: scoring(tl.load(sampled().with_name("model")), test * 5, scratch),
+            "open": lambda: opening(sampled().with_name("model")),
             "update": lambda: update(sampled(), scratch / "model"),
             "natural": natural_text,
+            "open natural": lambda: opening(natural_folder()),
             "growth": lambda: growth(data, scratch, [10**6, 10**7, 10**8]),
         }
-        for name in list(parts)[: 6 if quick else None]:
+        for name in list(parts)[: 7 if quick else None]:
             yield name, record.cell(f"{name}, {tokens} tokens", parts[name])
 
 
@@ -285,6 +306,7 @@ def judged(found: dict[str, Any], quick: bool) -> Iterator[tuple[str, bool | Non
         line = f"scoring, {name}: {rates[name] / 1e6:.2f} million tokens a second, {ratio:.2f} times kenlm ({least})"
         yield line, ratio >= least
     yield f"largest difference from kenlm, log10 a token: {rates['apart']:.1e} (1e-4)", rates["apart"] <= 1e-4
+    yield opened("the model of the sampled text", found["open"])
     if not quick:
         yield from judged_in_full(found)
 
@@ -310,6 +332,7 @@ def judged_in_full(found: dict[str, Any]) -> Iterator[tuple[str, bool | None]]:
     natural = found["natural"]
     rate = natural["tokens"] / natural["seconds"] / 1e6
     yield f"IMDb: {told(natural)}, {natural['peak'] / 1e9:.2f} GB, {rate:.2f} million a second", None
+    yield opened("the model of IMDb", found["open natural"])
     rows = found["growth"]
     for row in rows:
         yield f"growth: {told(row)}, {row['peak'] / 1e9:.2f} GB", None
@@ -317,6 +340,13 @@ def judged_in_full(found: dict[str, Any]) -> Iterator[tuple[str, bool | None]]:
     yield f"time grows with tokens to the power {slope:.2f}", None
     peak = rows[-1]["peak"]
     yield f"100 million tokens with 2 GB to work in: {peak / 1e9:.2f} GB resident (3)", peak < 3 * PEAK
+
+
+def opened(what: str, found: dict[str, float]) -> tuple[str, bool]:
+    """The line of one opening."""
+    took = found["milliseconds"]
+    size = f"{found['bytes'] / 1e6:,.0f} MB, {found['words']:,} words"
+    return f"{what}, {size}, opens in {took:.1f} ms ({OPENING})", took < OPENING
 
 
 def told(row: dict[str, float]) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "combine",
     "compress",
     "evaluate",
+    "generate",
     "load",
     "pretrain",
     "read",
@@ -182,6 +183,19 @@ def update(
         made = method.update(body, new, gate.rehearsed, seed, state)
     gate.tell(made.lineage, report)
     return Updated(made, report)
+
+
+def generate(model: Model | TaskModel, prompt: str = "", count: int = 1, **settings: Any) -> list[str]:
+    """Draw texts from a causal language model (`Causal.sample` tells its settings).
+
+    Raises:
+        UnsupportedError: The model gives no probabilities to next tokens.
+        SettingError: A setting is out of its range.
+    """
+    body = body_of(model)
+    require(body, (Causal,), "generate")
+    texts: list[str] = body.sample(prompt, count, **settings)  # type: ignore[attr-defined]
+    return texts
 
 
 def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iterable[str] | None = None) -> Model:

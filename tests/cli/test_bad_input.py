@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -364,6 +367,175 @@ def test_a_corpus_that_can_not_be_read(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     refused(run("pretrain", "recurrent", tmp_path / name, "-o", out), out, told)
+
+
+RESERVED = "this text holds <s> or </s> as a word"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "the corpus is empty: text.txt holds no text"),
+        (b"\n \n\t\n", "the corpus is empty: text.txt holds no text"),
+        (b"some words\nsome\0 more\n", "text.txt, line 2: a NUL byte"),
+        ("some words\n\ncaf\xe9\n".encode("latin-1"), "text.txt, line 3: byte 0xE9 at offset 15 is no utf-8"),
+        (b"some words\n\nand </s> more\n", f"text.txt, line 3: {RESERVED}"),
+        (b"<s> some words </s>\n", f"text.txt, line 1: {RESERVED}"),
+    ],
+)
+def test_a_corpus_that_can_not_be_counted(content: bytes, told: str, run: Run, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    refused(run("pretrain", "kneser_ney", tmp_path / "text.txt", "-o", out), out, told)
+
+
+def test_where_a_reserved_word_stands_is_told_for_tables_pipes_and_updates(run: Run, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('text,n\n"two\nlines",1\n,2\na <s> b,3\n')
+    told = run("pretrain", "witten_bell", tmp_path / "t.csv", "--column", "text", "-o", out)
+    refused(told, out, f"t.csv, line 5: {RESERVED}")
+    refused(
+        run("pretrain", "witten_bell", "-", "-o", out, stdin=b"a\n<s>\n"), out, f"standard input, line 2: {RESERVED}"
+    )
+    (tmp_path / "old.txt").write_text("some words\n")
+    (tmp_path / "new.txt").write_text("words\n" * 50 + "\nand <s>\n")
+    assert run("pretrain", "witten_bell", tmp_path / "old.txt", "-o", tmp_path / "m").code == 0
+    told = run("update", tmp_path / "m", tmp_path / "new.txt", "--method", "count_merging", "-o", out)
+    refused(told, out, f"new.txt, line 52: {RESERVED}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--order", "0"), "order 0: give 1 to 10"),
+        (("--order", "11"), "order 11: give 1 to 10"),
+        (("--memory", "1K"), "memory '1K': give a size such as 512M or 2G, 16M or more"),
+        (("--memory", "1M"), "memory '1M'"),
+    ],
+)
+def test_counting_with_senseless_settings(
+    flags: tuple[str, str], told: str, run: Run, out: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("some words\n")
+    refused(run("pretrain", "kneser_ney", tmp_path / "text.txt", "-o", out, *flags), out, told)
+
+
+def test_a_word_of_a_million_characters_goes_all_the_way(run: Run, out: Path, tmp_path: Path) -> None:
+    text, arpa = tmp_path / "text.txt", tmp_path / "m.arpa"
+    text.write_text("é" * 1_000_000 + " b\nb c\n", encoding="utf-8")
+    assert run("pretrain", "kneser_ney", text, "--order", "3", "-o", out).code == 0
+    ours = run("evaluate", out, text, "--json")
+    assert run("export", out, arpa).code == 0
+    imported = run("evaluate", arpa, text, "--json")
+    found = [json.loads(told.out)["scores"] for told in (ours, imported)]
+    assert found[0]["tokens"] == 6
+    assert found[0]["nats"] == pytest.approx(found[1]["nats"], abs=1e-4)
+    text.write_text("é" * 1_000_001 + " b\n", encoding="utf-8")
+    unknown = json.loads(run("evaluate", out, text, "--json").out)["scores"]
+    assert unknown["unknown_share"] == pytest.approx(1 / 3)
+    assert unknown["bits_per_byte"] > 0
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_a_line_of_ten_million_characters_is_a_text(unit: str, run: Run, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("ab " * 3_400_000 + "\nx y\n")
+    told = run("pretrain", "witten_bell", tmp_path / "text.txt", "--unit", unit, "-o", out, "--json")
+    assert (told.code, told.err) == (0, ""), told.err
+
+
+INTERRUPTED = """
+import sys
+from transferlm.cli import main
+main(["pretrain", "kneser_ney", sys.argv[1], "--memory", "16M", "-o", sys.argv[2], "-q"])
+"""
+
+
+@pytest.mark.parametrize("file", ["symbols-*.bin", "*.run"])
+def test_counting_on_disk_that_is_interrupted_leaves_nothing(file: str, out: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{i * 7919 % 99991} {i % 4093} {i % 31}\n" for i in range(1_200_000)))
+    words = [sys.executable, "-c", INTERRUPTED, str(text), str(out)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        while running.poll() is None and not list(out.parent.rglob(file)):
+            time.sleep(0.005)
+        running.send_signal(signal.SIGINT)
+        told = running.communicate()[1]
+    assert running.returncode == 130, told
+    assert told.strip().count("\n") == 0
+    assert list(out.parent.iterdir()) == []
+
+
+# ------------------------------------------------------------------ ARPA files
+
+ARPA = """\\data\\
+ngram 1=4
+ngram 2=1
+
+\\1-grams:
+-99 <s> -0.3
+-1 </s>
+-1 a -0.2
+-1 b
+
+\\2-grams:
+-0.5 a b
+
+\\end\\
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("ngram 2=1\n", "", "line 5: an n-gram of the highest order has a back-off weight: does the header count"),
+        ("1=4", "1=5", "line 10: the header counts 5 n-grams of order 1, and there are 4"),
+        ("1=4", "1=3", "line 9: '-1 b' stands where \\2-grams: is due"),
+        ("-1 a", "nan a", "line 8: a log-probability that is not a number"),
+        ("-1 a", "+inf a", "line 8: a log-probability above 0"),
+        ("-1 b", "-1 a", "line 9: n-gram 'a' stands on line 8 already"),
+        ("a b\n", "a c\n", "line 12: 'c' is not among the unigrams"),
+        ("a b\n", "a b 0 0\n", "line 12: '-0.5 a b 0 0' is no n-gram of order 2"),
+        ("\n\\end\\\n", "", "line 12: the file is cut short: \\end\\ is due"),
+        (" b\n", " \udce9\n", "line 9: the word '\ufffd' is no UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "generate"])
+def test_an_arpa_file_that_can_not_be_read(
+    command: str, old: str, new: str, told: str, run: Run, tmp_path: Path
+) -> None:
+    arpa, text = tmp_path / "m.arpa", tmp_path / "text.txt"
+    text.write_text("a b\n")
+    words = {"evaluate": (arpa, text), "generate": (arpa,)}[command]
+    arpa.write_text(ARPA)
+    assert run(command, *words).code == 0
+    assert old in ARPA
+    arpa.write_bytes(ARPA.replace(old, new, 1).encode("utf-8", "surrogateescape"))
+    failed = run(command, *words)
+    assert (failed.code, failed.out, failed.err.count("\n")) == (1, "", 1)
+    assert f"{arpa}, {told}" in failed.err
+
+
+def test_an_arpa_archive_that_is_cut_off(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("a b\n")
+    (tmp_path / "m.arpa.gz").write_bytes(gzip.compress(ARPA.encode())[:-12])
+    failed = run("evaluate", tmp_path / "m.arpa.gz", tmp_path / "text.txt")
+    assert (failed.code, failed.out, failed.err.count("\n")) == (1, "", 1)
+    assert f"{tmp_path / 'm.arpa.gz'}, line " in failed.err
+
+
+def test_a_probability_of_0_is_no_figure_and_no_crash(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("".join(f"some words {i % 7}\n" for i in range(60)))
+    (tmp_path / "new.txt").write_text("".join(f"never seen {i}\n" for i in range(60)))
+    model, new, old = tmp_path / "m", tmp_path / "new.txt", tmp_path / "old.txt"
+    assert run("pretrain", "maximum_likelihood", old, "-o", model).code == 0
+    told = json.loads(run("evaluate", model, new, "--json").out)["scores"]
+    assert [told[name] for name in ("perplexity", "bits_per_byte", "bits_per_token", "nats")] == [None] * 4
+    assert "inf a token" in run("evaluate", model, new).out
+    told = run("update", model, new, "--method", "count_merging", "-o", tmp_path / "n", "--json")
+    assert json.loads(told.out)["new"]["before"] is None, told.err
+    assert "new text before: the loss was infinite" in run("show", tmp_path / "n").out
+    limited = ("--old", tmp_path / "new.txt", "--max-forgetting", "0.5")
+    told = run("update", model, old, "--method", "count_merging", "-o", tmp_path / "o", *limited)
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert "the old text has probability 0 before the update already" in told.err
 
 
 def test_a_missing_corpus(run: Run, out: Path, tmp_path: Path) -> None:

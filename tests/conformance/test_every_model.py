@@ -180,6 +180,62 @@ def test_scoring_is_lazy_and_a_stream_of_one_text_is_that_text(family: str, cont
         assert (found.log_probs <= 0).all()
 
 
+@pytest.mark.parametrize("family", having(Causal))
+def test_the_same_seed_draws_the_same_texts(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    texts = model.sample("the", 6, length=12, seed=1)
+    assert texts == model_of(family).sample("the", 6, length=12, seed=1)
+    assert texts[:2] == model.sample("the", 2, length=12, seed=1), "the first ones do not depend on the count"
+    assert texts != model.sample("the", 6, length=12, seed=2)
+    assert len(set(texts)) > 1
+    assert all(text.startswith("the") for text in texts)
+    assert len(model.sample()) == 1
+
+
+@pytest.mark.parametrize("family", having(Causal))
+def test_what_is_drawn_has_a_probability_and_the_length_asked_for(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    found = list(model.token_scores(model.sample(count=8, length=5)))
+    lengths = [len(scores.ids) - 1 for scores in found]
+    assert 1 < max(lengths) <= 5
+    assert all(np.isfinite(scores.log_probs[:5]).all() for scores in found), "an end that was not drawn may have none"
+
+
+def drawable(model: Any, prompt: str) -> np.ndarray:
+    """Log-probabilities of the tokens after a prompt that may be drawn."""
+    logs: np.ndarray = model.next_log_probs([prompt])[0]
+    logs[sorted(model.tokenizer.special_ids - {model.tokenizer.end_id})] = -np.inf
+    return logs
+
+
+@pytest.mark.parametrize("family", having(Causal))
+def test_temperature_0_takes_the_most_probable_token(family: str, model_of: ModelOf) -> None:
+    model = model_of(family)
+    (text,) = model.sample("the film", temperature=0, length=6)
+    assert [text, text] == model.sample("the film", 2, temperature=0, length=6, seed=5)
+    scores = next(model.token_scores([text]))
+    taken = scores.ids.tolist()[2:] if len(scores.ids) < 9 else scores.ids.tolist()[2:-1]
+    cuts = [0, *scores.offsets[:-1, 1].tolist()][2:]
+    assert taken == [int(np.argmax(drawable(model, text[:cut]))) for cut in cuts[: len(taken)]]
+
+
+@pytest.mark.parametrize("family", having(Causal))
+def test_tokens_are_drawn_as_often_as_they_are_probable(family: str, model_of: ModelOf) -> None:
+    from scipy.stats import chisquare
+
+    model, draws = model_of(family), 1500
+    texts = model.sample("the", draws, length=1)
+    ids = [int(scores.ids[1]) for scores in model.token_scores(texts)]
+    known = np.exp(drawable(model, "the"))
+    found, wanted = np.bincount(ids, minlength=len(known)), known / known.sum() * draws
+    found[model.tokenizer.unknown_id] = 0
+    assert found[wanted == 0].sum() == 0
+    common = wanted >= 5
+    assert common.sum() > 2
+    found, wanted = (np.append(part[common], 1e-9 + part[~common].sum()) for part in (found, wanted))
+    assert chisquare(found, wanted * found.sum() / wanted.sum()).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("family", having(Encoder))
 def test_encodings_have_the_stated_shape_and_do_not_depend_on_order(
     family: str, model_of: ModelOf, in_fp32: None

@@ -180,6 +180,10 @@ def test_words_that_the_format_can_not_hold_are_refused(tmp_path: Path, word: st
         ("\\3-grams:\n-0.125\t<s> a zé\n\n\\end\\\n", "", r"the file is cut short: \\3-grams: is due"),
         ("-0.375\ta", "nan\ta", r"line 15: a log-probability that is not a number"),
         ("-0.375\ta", "0.375\ta", r"line 15: a log-probability above 0"),
+        ("-0.375\ta", "inf\ta", r"line 15: a log-probability above 0"),
+        ("-0.375\ta", "-1e300\ta", r"line 15: a number that is too large"),
+        ("zé\t0.25", "zé\tnan", r"line 15: a back-off weight that is infinite or not a number"),
+        ("zé\t0.25", "zé\t1e300", r"line 15: a number that is too large"),
         ("-0.375\ta", "-0,375\ta", r"line 15: '-0,375' is no number"),
         ("zé\t0.25", "zé\tinf", r"line 15: a back-off weight that is infinite"),
         ("-0.5\tzé a", "-0.5\ta zé", r"line 16: n-gram 'a zé' stands on line 15 already"),
@@ -187,6 +191,11 @@ def test_words_that_the_format_can_not_hold_are_refused(tmp_path: Path, word: st
         ("-0.5\tzé a", "-0.5\tzé b", r"line 16: 'b' is not among the unigrams"),
         ("-0.5\tzé a\t0", "-0.5\tzé", r"line 16: '-0.5 zé' is no n-gram of order 2"),
         ("-0.5\tzé a\t0", "-0.5\tzé a a 0", r"line 16: '-0.5 zé a a 0' is no n-gram of order 2"),
+        ("ngram 2=4", "ngram 1=4", r"line 3: the header counts n-grams of order 1 where 2 is due"),
+        ("\\1-grams:", "\\2-grams:", r"line 6: .* stands where \\1-grams: is due"),
+        ("\\end\\\n", "\\end\\\n\n\\data\\\n", r"line 24: .* stands after \\end\\: give one model a file"),
+        ("-0.75\t</s>\t0\n", "-0.75\t</p>\t0\n", r"line 11: </s> is not among the 5 unigrams"),
+        ("ngram 1=5", "ngram 1=-5", r"line 2: no 'ngram 1=...' line"),
         ("<s> a zé\n", "<s> a zé\t-0.5\n", r"line 20: an n-gram of the highest order has a back-off weight"),
     ],
 )
@@ -197,11 +206,56 @@ def test_a_bad_file_is_told_by_its_line(tmp_path: Path, old: str, new: str, mess
         read_arpa(path)
 
 
-def test_a_cut_archive_is_told(tmp_path: Path) -> None:
-    path = written(tmp_path, KENLM, "model.arpa.gz")
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="can't be decompressed"):
+@pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
+def test_wherever_a_file_is_cut_short_it_is_told(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path, KENLM, name)
+    whole = path.read_bytes()
+    shortest = len(whole) - (0 if name.endswith(".gz") else 1)  # without its last line feed it is whole
+    for length in range(shortest):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=str(path)) as error:
+            read_arpa(path)
+        assert error.value.line is not None or length < 100
+    path.write_bytes(whole[:shortest])
+    assert read_arpa(path)[0] == [b"a", "zé".encode()]
+
+
+def test_a_damaged_archive_is_told_by_the_last_line_that_can_be_read(tmp_path: Path) -> None:
+    lines = [f"-1.{word * 7919}\tw{word}" for word in range(20_000)]
+    text = "\n".join(["\\data\\", "ngram 1=20001", "\\1-grams:", "-1\t</s>", *lines, "\\end\\", ""])
+    path = written(tmp_path, text, "model.arpa.gz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"line \d{4,5}: can't be decompressed further"):
         read_arpa(path)
+    path.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
+    with pytest.raises(DataError, match=r"can't be decompressed further .*CRC"):
+        read_arpa(path)
+
+
+def test_other_encodings_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "model.arpa"
+    path.write_bytes(KENLM.encode("latin-1"))
+    with pytest.raises(DataError, match=r"line 10: the word 'z\ufffd' is no UTF-8: convert the file"):
+        read_arpa(path)
+    path.write_bytes(KENLM.encode().replace("\ta zé\t".encode(), "\ta zé\t".encode("latin-1")))
+    with pytest.raises(DataError, match=r"line 15: 'z\ufffd' is not among the unigrams"):
+        read_arpa(path)
+    path.write_bytes(KENLM.encode("utf-16"))
+    with pytest.raises(DataError, match="no ARPA file"):
+        read_arpa(path)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_second_one_far_away_is_told(order: int, tmp_path: Path) -> None:
+    words = [f"w{word}" for word in range(70_000)]
+    words[-1] = words[3] if order == 1 else words[-1]
+    pairs = [f"-1\tw0 {word}" for word in [*words[:-1], "w3"]]
+    text = ["\\data\\", "ngram 1=70001", "ngram 2=70000", "\\1-grams:", "-1\t</s>", *(f"-1\t{word}" for word in words)]
+    text += ["\\2-grams:", *pairs, "\\end\\", ""]
+    gram, first, last = ("w3", 9, 70_005) if order == 1 else ("w0 w3", 70_010, 140_006)
+    with pytest.raises(DataError, match=f"line {last}: n-gram '{gram}' stands on line {first} already"):
+        read_arpa(written(tmp_path, "\n".join(text)))
 
 
 def test_kenlm_reads_what_is_written_and_scores_alike(tmp_path: Path) -> None:

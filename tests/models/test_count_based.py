@@ -240,7 +240,7 @@ def test_the_whole_way_loads_no_torch(tmp_path: Path) -> None:
 import sys, os
 os.chdir({str(tmp_path)!r})
 from transferlm.cli import main
-for line in ("pretrain kneser_ney text.txt -o m -q", "evaluate m text.txt -q", "show m",
+for line in ("pretrain kneser_ney text.txt -o m -q", "evaluate m text.txt -q", "show m", "generate m the --count 2",
              "update m text.txt --method count_merging -o n -q"):
     try:
         main(line.split())

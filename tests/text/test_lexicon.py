@@ -94,6 +94,17 @@ def test_a_union_has_the_words_of_both_in_order(first: list[str], second: list[s
         assert (np.diff(numbers.astype(int)) > 0).all()
 
 
+@pytest.mark.parametrize("unit", ["word", "character"])
+@given(texts=some_texts)
+@settings(max_examples=50, deadline=None)
+def test_decoding_writes_the_words_as_the_unit_parts_them(unit: str, texts: list[str]) -> None:
+    lexicon, symbols = Lexicon.build(texts, unit)
+    for text, begin, end in zip(texts, symbols.starts, symbols.starts[1:], strict=False):
+        words = [text[a:b] for a, b in words_of(text, unit)]
+        assert lexicon.decode(symbols.ids[begin:end]) == (" ".join(words) if unit == "word" else text)
+    assert lexicon.decode([UNKNOWN]) == "<unk>"
+
+
 def test_lexicons_of_different_units_have_no_union() -> None:
     with pytest.raises(SettingError, match="can't be put together"):
         Lexicon.of(["a"]).union(Lexicon.of(["a"], "character"))
@@ -227,10 +238,9 @@ def test_damaged_arrays_are_refused() -> None:
         {"letters": arrays["letters"][:-1]},
         {"letters": arrays["letters"].astype(np.int8)},
         {"letters": arrays["letters"][None]},
-        {"ends": np.array([3, 3])},
-        {"ends": np.array([-1, 3])},
-        {"ends": np.array([np.iinfo(np.int64).min, 3])},
+        {"ends": np.array([1, 4])},
         {"ends": arrays["ends"][:-1]},
+        {"ends": arrays["ends"][:0]},
         {"ends": arrays["ends"].astype(">i8")},
         {"slots": arrays["slots"][:-1]},
         {"slots": arrays["slots"][:0]},
@@ -244,6 +254,25 @@ def test_damaged_arrays_are_refused() -> None:
         Lexicon.from_arrays("word", {name: arrays[name] for name in ("letters", "ends")})
     with pytest.raises(ModelFolderError, match="unit is 'byte'"):
         Lexicon.from_arrays("byte", arrays)
+
+
+@pytest.mark.parametrize("first", [3, 0, -1, 4, np.iinfo(np.int64).min, np.iinfo(np.int64).max])
+def test_damaged_ends_are_refused_when_they_are_first_relied_on(first: int) -> None:
+    arrays = Lexicon.of(["a", "bc"]).arrays()
+    whole = Lexicon.of(["a"])
+    asks = [
+        lambda lexicon: lexicon.encode(["a"]),
+        lambda lexicon: lexicon.id_of("bc"),
+        lambda lexicon: lexicon.union(whole),
+        whole.union,
+        lambda lexicon: lexicon.keep(np.ones(lexicon.size, bool)),
+    ]
+    for ask in asks:
+        lexicon = Lexicon.from_arrays("word", {**arrays, "ends": np.array([first, 3])})
+        with pytest.raises(ModelFolderError, match="do not fit its letters"):
+            ask(lexicon)
+        assert all(isinstance(word, str) for word in lexicon)
+        assert len(lexicon.hash) == 64
 
 
 @given(letters=st.binary(min_size=8, max_size=8), slots=st.lists(st.integers(0, 2**32 - 1), min_size=8, max_size=8))

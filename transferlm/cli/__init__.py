@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Score a task model on labelled examples, a language model on text.",
     "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
     "predict": "Label texts with a task model.",
+    "generate": "Draw texts from a language model.",
     "compress": "Make a count-based model small for shipping, and state what that costs.",
     "export": "Write a count-based model as an ARPA file for other tools.",
     "check": "Look for trouble in labelled data before training on it.",

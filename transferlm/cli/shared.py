@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +73,10 @@ def kept_state(output: str) -> Iterator[Path]:
         yield state
     except ForgettingError:
         shutil.rmtree(state, ignore_errors=True)
+        raise
+    except BaseException:
+        with suppress(OSError):
+            state.rmdir()  # empty, it holds nothing to go on with
         raise
     log = state / "log.jsonl"
     if log.is_file():

@@ -16,7 +16,8 @@ from transferlm.counts.mapped_arrays import part, prefixed
 from transferlm.counts.symbols import FIRST_WORD
 from transferlm.counts.table import CountTable, NotCountedError
 from transferlm.errors import DataError
-from transferlm.text.lexicon import Lexicon
+from transferlm.text.corpus import Corpus
+from transferlm.text.lexicon import Lexicon, ReservedWordError, Symbols
 
 __all__ = ["CountedText"]
 
@@ -50,12 +51,12 @@ class CountedText:
             scratch: Folder for them, cleared afterwards; none takes the system's.
 
         Raises:
-            DataError: There is no text.
+            DataError: There is no text, or one with `<s>` or `</s>` as a word; of a corpus its file and line are told.
         """
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            lexicon, symbols = Lexicon.build(texts, unit, into=Path(folder), memory=memory // _SHARE_OF_MEMORY)
+            lexicon, symbols = _numbered(texts, unit, Path(folder), memory // _SHARE_OF_MEMORY)
             if len(symbols.starts) < 2:
                 raise DataError("the corpus is empty: there is nothing to count")
             return cls(lexicon, count(symbols.ids, symbols.starts, order, memory, scratch))
@@ -116,3 +117,13 @@ class CountedText:
             ModelFolderError: An array is missing or does not fit.
         """
         return cls(Lexicon.from_arrays(unit, part("lexicon.", arrays)), CountTable.from_arrays(part("table.", arrays)))
+
+
+def _numbered(texts: Iterable[str], unit: str, folder: Path, memory: int) -> tuple[Lexicon, Symbols]:
+    try:
+        return Lexicon.build(texts, unit, into=folder, memory=memory)
+    except ReservedWordError:
+        place = texts.find(ReservedWordError.concerns) if isinstance(texts, Corpus) else None
+        if place is None:
+            raise
+        raise ReservedWordError("this text", *place) from None

@@ -8,6 +8,7 @@ from typing import Any
 
 from transferlm.errors import ForgettingError, SettingError, UnsupportedError
 from transferlm.measure.held_out import Change, HeldOut, Loss, held_out
+from transferlm.measure.language import finite
 from transferlm.models.base import Model
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
@@ -32,7 +33,7 @@ class Report:
     remarks: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """`old` (or null), `new`, `accepted`; losses in nats a token, null where not measured."""
+        """`old` (or null), `new`, `accepted`; losses in nats a token, null where infinite or not measured."""
         new = self.new.as_json() if self.new else {"before": None, "after": None}
         return {"old": self.old.as_json() if self.old else None, "new": new, "accepted": self.accepted}
 
@@ -77,8 +78,12 @@ class Gate:
             UnsupportedError: Forgetting is limited and can't be measured.
         """
         self._losses.append([part.loss(model) for part in self._parts])
-        if self.limit is not None and self.old is not None and self._losses[-1][1] is None:
-            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_unmeasured(self.old)}")
+        if self.limit is None or self.old is None:
+            return
+        loss = self._losses[0][1]
+        if loss is None or finite(loss.nats) is None:
+            told = _unmeasured(self.old) if loss is None else "the old text has probability 0 before the update already"
+            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {told}")
 
     def judge(self) -> Report:
         """The report of both measurements.
@@ -104,9 +109,11 @@ class Gate:
         lineage.notes += report.remarks
         for kind, change in (("new", report.new), ("old", report.old)):
             for when, loss in (("before", change.before), ("after", change.after)) if change else ():
-                lineage.scores[f"{kind}_loss_{when}"] = loss.nats
-                if loss.bits_per_byte is not None:
-                    lineage.scores[f"{kind}_bits_per_byte_{when}"] = loss.bits_per_byte
+                figures = {"loss": finite(loss.nats), "bits_per_byte": finite(loss.bits_per_byte)}
+                if figures["loss"] is None:
+                    lineage.notes.append(f"{kind} text {when}: the loss was infinite, some token had probability 0")
+                known = {f"{kind}_{name}_{when}": figure for name, figure in figures.items() if figure is not None}
+                lineage.scores |= known
 
     def _report(self, changes: Sequence[Change | None]) -> Report:
         old = changes[1] if self.old is not None else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transferlm.measure.language import score
+from transferlm.measure.language import finite, score
 from transferlm.models.base import Causal, Model, SelfSupervised
 from transferlm.text.corpus import Corpus
 
@@ -43,9 +43,9 @@ class Change:
         """How much the loss rose, relative to what it was: 0.02 is 2%; negative where it fell."""
         return self.after.nats / self.before.nats - 1
 
-    def as_json(self) -> dict[str, float]:
-        """`before` and `after` in nats a token."""
-        return {"before": self.before.nats, "after": self.after.nats}
+    def as_json(self) -> dict[str, float | None]:
+        """`before` and `after` in nats a token, None where infinite."""
+        return {"before": finite(self.before.nats), "after": finite(self.after.nats)}
 
     def __str__(self) -> str:
         before, after = self.before, self.after

@@ -14,7 +14,7 @@ from transferlm.models.base import Causal, Vocabulary
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus, TextHash
 
-__all__ = ["Context", "LanguageScores", "compare_bits_per_byte", "compare_perplexity", "score"]
+__all__ = ["Context", "LanguageScores", "compare_bits_per_byte", "compare_perplexity", "finite", "score"]
 
 Context = Literal["text", "stream"]
 
@@ -45,8 +45,10 @@ class LanguageScores:
 
     @property
     def perplexity(self) -> float:
-        """exp(nats a token), ends of texts counted; it says nothing beside another vocabulary's."""
-        return math.exp(min(self.nats / self.tokens, 700.0))
+        """exp(nats a token), ends of texts counted; it says nothing beside another vocabulary's. Infinite where a token
+        has probability 0.
+        """
+        return math.inf if self.nats == math.inf else math.exp(min(self.nats / self.tokens, 700.0))
 
     @property
     def bits_per_token(self) -> float:
@@ -77,13 +79,13 @@ class LanguageScores:
         return self.unknown / self.tokens
 
     def to_json(self) -> dict[str, Any]:
-        """Every figure as plain data."""
+        """Every figure as plain data; JSON has no infinity, so what is infinite is None."""
         return {
-            "perplexity": self.perplexity,
-            "bits_per_byte": self.bits_per_byte,
+            "perplexity": finite(self.perplexity),
+            "bits_per_byte": finite(self.bits_per_byte),
             "why_no_bits_per_byte": self.why_no_bits_per_byte,
-            "bits_per_token": self.bits_per_token,
-            "nats": self.nats,
+            "bits_per_token": finite(self.bits_per_token),
+            "nats": finite(self.nats),
             "tokens": self.tokens,
             "unknown_share": self.unknown_share,
             "texts": self.texts,
@@ -97,6 +99,11 @@ class LanguageScores:
     def __str__(self) -> str:
         bits = "" if self.bits_per_byte is None else f", {self.bits_per_byte:.4f} bits per byte"
         return f"perplexity {self.perplexity:.2f} over {self.tokens:,} tokens ({self.vocabulary.name}){bits}"
+
+
+def finite(figure: float | None) -> float | None:
+    """The figure, or None for one that is infinite or not a number, which JSON can't hold."""
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def score(model: Causal, texts: Corpus | Iterable[str], context: Context = "text") -> LanguageScores:

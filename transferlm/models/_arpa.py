@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -24,6 +24,7 @@ from transferlm.models._arpa_reader import BLOCK, NEVER, SPECIAL, Reader
 
 __all__ = ["read_arpa", "write_arpa", "visible"]
 
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _WHITE = re.compile("[ \t\n\r\x0b\x0c\0]")
 
 
@@ -72,15 +73,17 @@ def read_arpa(path: str | Path) -> tuple[list[bytes], BackOff]:
         The words in the order of their bytes, the first being symbol FIRST_WORD, and the model.
 
     Raises:
-        DataError: The file is none, is cut short, contradicts its own counts, holds a log-probability that is above 0
-            or not a number, an n-gram twice, or a word that is not among the unigrams.
+        DataError: The file is none, is cut short, goes on after its end, contradicts its own counts, holds a
+            log-probability that is above 0 or not a number, an n-gram twice, a word that is not among the unigrams or
+            no UTF-8, or no `</s>`.
     """
     path = Path(path)
     try:
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
             return Reader(iter(file), path).read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        raise DataError(f"can't be decompressed ({problem}): fetch it again", path=path) from None
+    except _DAMAGED as problem:
+        line = _readable_lines(path) or None
+        raise DataError(f"can't be decompressed further ({problem}): fetch it again", path=path, line=line) from None
 
 
 def visible(word: str) -> str:
@@ -126,6 +129,15 @@ def _decimals(natural: np.ndarray) -> pa.Array:
     log10s[np.isneginf(log10s)] = NEVER
     scale = 10.0 ** (8 - np.floor(np.log10(np.maximum(np.abs(log10s), 1e-12))))
     return pa.array(np.round(log10s * scale) / scale + 0.0).cast(pa.large_string())
+
+
+def _readable_lines(path: Path) -> int:
+    """Lines of an archive before the place where it is damaged."""
+    lines = 0
+    with gzip.open(path) as file, suppress(*_DAMAGED):
+        for lines, _ in enumerate(file, start=1):  # noqa: B007
+            pass
+    return lines
 
 
 @contextmanager

@@ -21,6 +21,8 @@ BLOCK = 1 << 16
 """Lines worked on together."""
 NEVER = -99.0
 """What stands for the logarithm of 0, after SRILM: exactly this value."""
+_LARGEST = float(np.finfo(np.float32).max) / np.log(10)
+"""Beyond it a number is infinite as a natural logarithm in single precision."""
 SPECIAL = {BEGIN: "<s>", END: "</s>", UNKNOWN: "<unk>"}
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)$")
 
@@ -51,7 +53,8 @@ class Reader:
             section = self._section(order, count)
             if order == len(counts) and np.any(section.back_offs):
                 at = int(np.flatnonzero(section.back_offs)[0])
-                self._fail("an n-gram of the highest order has a back-off weight", section.line + at)
+                told = "an n-gram of the highest order has a back-off weight: does the header count all orders?"
+                self._fail(told, section.line + at)
             levels.append(self._sorted(section))
         self._ends()
         return sorted(word for word, symbol in self._ids.items() if symbol >= FIRST_WORD), linked(levels)
@@ -69,6 +72,8 @@ class Reader:
 
     def _header(self) -> list[int]:
         while (line := self._next()) != b"\\data\\":
+            if not self._line:
+                raise DataError("the file is empty: fetch it again", path=self._path)
             if not line:
                 self._fail(
                     "no \\data\\ line, so this is no ARPA file: give the text form of the model, not a binary one"
@@ -88,6 +93,8 @@ class Reader:
 
     def _ends(self) -> None:
         self._due(self._next(), b"\\end\\")
+        if line := self._next():  # read to its last byte, an archive has its checksum looked at too
+            self._fail(f"{_shown(line)} stands after \\end\\: give one model a file")
 
     def _due(self, line: bytes, due: bytes) -> None:
         if not line:
@@ -138,7 +145,7 @@ class Reader:
         if not rows[at] or rows[at][0].startswith(b"\\"):
             self._fail(f"the header counts {count:,} n-grams of order {order}, and there are {before + at:,}")
         shown = _shown(b" ".join(rows[at]))
-        self._fail(f"{shown} is no n-gram of order {order}: a log-probability, {order} words, and a back-off weight")
+        self._fail(f"{shown} is no n-gram of order {order}: a log-probability, its words, and a back-off weight")
 
     def _symbols(self, words: list[bytes], order: int) -> np.ndarray:
         try:
@@ -159,6 +166,9 @@ class Reader:
     def _name(self, listed: list[bytes], line: int) -> None:
         """Give every word its symbol."""
         words = set(listed)
+        self._refuse_other_encodings(listed, line)
+        if SPECIAL[END].encode() not in words:
+            self._fail(f"</s> is not among the {len(listed):,} unigrams, so that no text could end")
         if len(words) < len(listed):
             seen: dict[bytes, int] = {}
             for at, word in enumerate(listed, start=line):
@@ -169,6 +179,13 @@ class Reader:
             special[b"<UNK>"] = UNKNOWN
         self._ids = {word: symbol for word, symbol in special.items() if word in words}
         self._ids |= {word: symbol for symbol, word in enumerate(sorted(words - special.keys()), start=FIRST_WORD)}
+
+    def _refuse_other_encodings(self, listed: list[bytes], line: int) -> None:
+        try:
+            b" ".join(listed).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as problem:
+            at = problem.object[: problem.start].count(b" ")
+            self._fail(f"the word {_shown(listed[at])} is no UTF-8: convert the file (iconv does it)", line + at)
 
     def _sorted(self, section: _Section) -> Level:
         rows = sorting(section.grams)
@@ -187,6 +204,8 @@ def _wrong_numbers(section: _Section) -> Iterator[tuple[np.ndarray, str]]:
     yield np.isnan(section.log_probs), "a log-probability that is not a number"
     yield section.log_probs > 0, "a log-probability above 0"
     yield ~(section.back_offs < np.inf), "a back-off weight that is infinite or not a number"
+    for numbers in (section.log_probs, section.back_offs):
+        yield np.isfinite(numbers) & (np.abs(numbers) > _LARGEST), "a number that is too large for single precision"
 
 
 def _natural(log10s: np.ndarray) -> np.ndarray:

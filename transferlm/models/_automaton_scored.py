@@ -19,6 +19,7 @@ from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import save_arrays
 from transferlm.errors import SettingError
 from transferlm.models._spelling import Spelling
+from transferlm.models._symbol_sampling import SymbolContinuation
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
 from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 from transferlm.text.windows import windows
@@ -30,6 +31,10 @@ THREADS = max(1, min(2, os.cpu_count() or 1))
 
 class Scorer(Protocol):
     """What gives symbols their probabilities: an `Automaton`, or a `CompactTrie`."""
+
+    @property
+    def order(self) -> int:
+        """Symbols in the longest n-gram."""
 
     def score(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Natural logs of the probability of every symbol given those before it in its text."""
@@ -147,6 +152,21 @@ class BackOffScored(Model, Causal):
         rows = [found.ids[begin : end - 1] for begin, end in pairwise(borders)]
         logs = scorer.next_log_probs(rows)
         return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> SymbolContinuation:
+        """A text whose last words are its state.
+
+        Where `<unk>` was a word of the corpus (something was seen after it) it is drawn as one. Else UNKNOWN becomes a
+        word that is not known, spelled out; or it is barred: in a closed vocabulary, and by character, where it would
+        be any code point of Unicode.
+        """
+        lexicon, scorer = self._known()
+        after_unknown, after_nothing = scorer.next_log_probs([np.array([UNKNOWN]), np.zeros(0, np.uint32)])
+        if not np.array_equal(after_unknown, after_nothing):
+            return SymbolContinuation(lexicon, scorer, prompt, lambda: UNKNOWN_WORD)
+        if self.open_vocabulary and self.unit == "word" and len(lexicon):
+            return SymbolContinuation(lexicon, scorer, prompt, lambda: self._spelling.draw(generator))
+        return SymbolContinuation(lexicon, scorer, prompt)
 
     def copy(self) -> Self:
         """An independent model: its arrays are never changed, so that both may hold the same ones."""

@@ -11,11 +11,15 @@ from transferlm.counts.automaton import Automaton
 from transferlm.counts.counted_text import CountedText
 from transferlm.counts.trie import Trie
 from transferlm.models import _witten_bell
-from transferlm.text.lexicon import UNKNOWN, Lexicon
+from transferlm.models._sampling import Drawing
+from transferlm.models._symbol_sampling import SymbolContinuation
+from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 
 __all__ = ["Spelling"]
 
 _ORDER = 5
+_LONGEST = 1000
+"""Letters of a word that is drawn: far more than any has, so that it ends."""
 _CODE_POINTS = 0x110000 - 0x800
 """All characters of Unicode: the code points without the halves of surrogate pairs."""
 
@@ -34,7 +38,7 @@ class Spelling:
         words = list(lexicon) or [""]
         counted = CountedText.of(words, "character", _ORDER)
         estimate = _witten_bell.estimate(Trie.of(counted.table))
-        self._characters = counted.lexicon
+        self._known, self._characters = lexicon, counted.lexicon
         self._automaton = Automaton.of(estimate.back_off(), vocabulary=counted.lexicon.size)
 
     def log_probs(self, words: Sequence[str]) -> np.ndarray:
@@ -46,3 +50,10 @@ class Spelling:
         logs -= np.where(found.ids == UNKNOWN, math.log(_CODE_POINTS), 0.0)
         summed: np.ndarray = np.add.reduceat(logs, found.starts[:-1])
         return summed
+
+    def draw(self, generator: np.random.Generator) -> str:
+        """A word that is not known, of letters that known words have."""
+        while True:
+            word = Drawing(_LONGEST).text(SymbolContinuation(self._characters, self._automaton), generator)
+            if word not in ("", UNKNOWN_WORD) and self._known.id_of(word) == UNKNOWN:
+                return word

@@ -16,6 +16,8 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.models._sampling import Continuation, Drawing, Reread
+from transferlm.seeding import derive
 
 if TYPE_CHECKING:
     import torch
@@ -255,6 +257,45 @@ class Causal(ABC):
     def log_probs(self, texts: Iterable[str]) -> np.ndarray:
         """Log-probability of each whole text with its end, in nats: shape (texts,)."""
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
+
+    def sample(
+        self,
+        prompt: str = "",
+        count: int = 1,
+        *,
+        length: int = 100,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int = 0,
+    ) -> list[str]:
+        """Draw texts that begin with a prompt.
+
+        Args:
+            prompt: How each text begins; it is part of what is returned, as it was given.
+            count: How many texts.
+            length: Most tokens drawn a text; it ends before if the model draws the end.
+            temperature: 1 draws from the model itself, less prefers what is probable, 0 takes the most probable token.
+            top_k: Draw among that many most probable tokens; none draws among all.
+            seed: Decides every draw. The first texts are the same however many are asked for.
+
+        Returns:
+            Whole texts. The unknown token is never written, save where a model says how (`Continuation.barred`).
+
+        Raises:
+            SettingError: A setting is out of its range.
+            DataError: The model has seen no text yet, or gives no token a probability.
+        """
+        if count < 1:
+            raise SettingError(f"count {count}: give 1 text or more")
+        drawing, texts = Drawing(length, temperature, top_k), []
+        for number in range(count):
+            generator = np.random.default_rng(derive(seed, "sample", number))
+            texts.append(drawing.text(self._continuation(prompt, generator), generator))
+        return texts
+
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> Continuation:  # noqa: ARG002
+        """A text that begins so. `generator` is for what a family draws beside tokens."""
+        return Reread(self, prompt)
 
 
 class Exportable(ABC):

@@ -17,6 +17,7 @@ from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._stream import State, StreamReader
 from transferlm.models.base import (
@@ -269,6 +270,10 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
                 logits = self.module.logits(states[:, -1])
                 rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
         return np.stack(rows) if rows else np.empty((0, len(self._reader())))
+
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> StateContinuation:  # noqa: ARG002
+        tokenizer = self._reader()
+        return StateContinuation(self.module, tokenizer, prompt)
 
     @property
     def fingerprint(self) -> str:

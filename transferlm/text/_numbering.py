@@ -14,10 +14,38 @@ from transferlm.errors import DataError
 from transferlm.text import _lexicon_kernels as kernels
 from transferlm.text import _word_list_kernels as word_lists
 
-__all__ = ["GrowingWords", "SymbolStream", "encoded", "joined", "offsets_of", "room", "sorted_order"]
+__all__ = [
+    "GrowingWords",
+    "ReservedWordError",
+    "SymbolStream",
+    "encoded",
+    "joined",
+    "offsets_of",
+    "room",
+    "sorted_order",
+]
 
 _SPECIAL = (b"<s>", b"</s>", b"<unk>")
 _BLOCK = 1 << 20
+
+
+class ReservedWordError(DataError):
+    """A text holds `<s>` or `</s>` as a word.
+
+    Args:
+        text: Which one, as far as it is known.
+        path: The file it stands in.
+        line: Its line there.
+    """
+
+    def __init__(self, text: str, path: str | None = None, line: int | None = None) -> None:
+        message = f"{text} holds <s> or </s> as a word: they mark where texts begin and end, take them out"
+        super().__init__(message, path=path, line=line)
+
+    @staticmethod
+    def concerns(text: str) -> bool:
+        """Whether this text is such a one."""
+        return not {"<s>", "</s>"}.isdisjoint(text.split())
 
 
 class GrowingWords:
@@ -47,10 +75,7 @@ class GrowingWords:
             text, starts, self._characters, *known, ids, borders
         )
         if refused >= 0:
-            raise DataError(
-                f"text {before + refused + 1:,} holds <s> or </s> as a word: they mark where texts begin and end, take "
-                "them out"
-            )
+            raise ReservedWordError(f"text {before + refused + 1:,}")
         return ids, borders
 
     def sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -108,6 +108,10 @@ class Corpus:
         """Every line, blank ones as "": for answers that have to stand line by line beside the texts."""
         for text in self._everything(meter):
             yield text if text is not None else ""
+
+    def find(self, wanted: Callable[[str], bool]) -> tuple[str, int] | None:
+        """Where the first text stands that is wanted: its file, and its line or row there; None if there is none."""
+        return next((place for source in self._sources if (place := source.find(wanted))), None)
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r})"
@@ -243,6 +247,9 @@ class _Part(Source):
         for index, text in zip(count(), self._draw.corpus, strict=False):
             if self._draw.holds_out(index) == self._held_out:
                 yield text
+
+    def find(self, wanted: Callable[[str], bool]) -> tuple[str, int] | None:
+        return self._draw.corpus.find(wanted)
 
 
 def _uniform(seed: int, index: int) -> float:

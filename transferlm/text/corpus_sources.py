@@ -10,7 +10,7 @@ import tempfile
 import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -33,14 +33,27 @@ class Source(ABC):
     """One source of texts.
 
     Attributes:
+        shown: The name that errors give it.
         size: Bytes on disk, or None for what is in memory or in a pipe.
     """
 
+    shown = "the list"
     size: int | None = None
 
     @abstractmethod
     def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
         """Every text in order, empty and missing ones among them; `meter` is told the bytes read on the way."""
+
+    def find(self, wanted: Callable[[str], bool]) -> tuple[str, int] | None:
+        """The name of the source and the line of the first text that is wanted."""
+        for line, text in self._numbered():
+            if text is not None and wanted(text):
+                return self.shown, line
+        return None
+
+    def _numbered(self) -> Iterator[tuple[int, str | None]]:
+        """Every text and its line."""
+        return enumerate(self.texts(), start=1)
 
 
 class _Memory(Source):
@@ -52,7 +65,7 @@ class _Memory(Source):
             if not isinstance(text, str):
                 what = f"text {number:,} of the list is a {type(text).__name__}, not a string"
                 raise DataError(f"{what}: give strings, or paths as Corpus(path, path)")
-            refuse_half_characters(text, "the list", number)
+            refuse_half_characters(text, self.shown, number)
             self._texts.append(text)
 
     def texts(self, meter: Meter | None = None) -> Iterator[str | None]:  # noqa: ARG002
@@ -64,6 +77,7 @@ class _TextFile(Source):
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path, self._encoding, self.size = path, encoding, path.stat().st_size
+        self.shown = str(path)
 
     def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
         for _, line in numbered_lines(self._path, self._encoding, meter=meter):
@@ -75,11 +89,15 @@ class Table(Source):
 
     def __init__(self, path: Path, column: str, encoding: str) -> None:
         self._path, self._column, self._encoding, self.size = path, column, encoding, path.stat().st_size
+        self.shown = str(path)
 
     def texts(self, meter: Meter | None = None) -> Iterator[str | None]:
         """The column's values, None where one is missing."""
+        return (text for _, text in self._numbered(meter))
+
+    def _numbered(self, meter: Meter | None = None) -> Iterator[tuple[int, str | None]]:
         for row in read_rows(self._path, [self._column], self._encoding, meter):
-            yield row.values[self._column]
+            yield row.line, row.values[self._column]
 
 
 class _Pipe(Source):

@@ -17,10 +17,18 @@ import numpy as np
 from transferlm.errors import DataError, ModelFolderError, SettingError, alternatives
 from transferlm.text import _lexicon_kernels as kernels
 from transferlm.text import _word_list_kernels as word_lists
-from transferlm.text._numbering import GrowingWords, SymbolStream, encoded, joined, offsets_of, room
+from transferlm.text._numbering import (
+    GrowingWords,
+    ReservedWordError,
+    SymbolStream,
+    encoded,
+    joined,
+    offsets_of,
+    room,
+)
 from transferlm.text.windows import windows
 
-__all__ = ["BEGIN", "END", "FIRST_WORD", "UNITS", "UNKNOWN", "UNKNOWN_WORD", "Lexicon", "Symbols"]
+__all__ = ["BEGIN", "END", "FIRST_WORD", "UNITS", "UNKNOWN", "UNKNOWN_WORD", "Lexicon", "ReservedWordError", "Symbols"]
 
 BEGIN, END, UNKNOWN, FIRST_WORD = 1, 2, 3, 4
 """`<s>`; `</s>`; `<unk>`; words follow in the order of their UTF-8 bytes. 0 is no symbol."""
@@ -29,6 +37,7 @@ UNITS = ("word", "character")
 """What a word is: a run between Unicode White_Space characters, or every single code point, spaces too."""
 
 UNKNOWN_WORD = "<unk>"
+_MISFIT = "the lexicon's words do not fit its letters: copy the model again"
 _SPECIAL = ("", "<s>", "</s>", UNKNOWN_WORD)
 _WINDOW, _FEWEST_SLOTS = 1 << 20, 16
 _ARRAYS = (("letters", np.uint8), ("ends", np.int64), ("slots", np.uint32))
@@ -54,7 +63,8 @@ class Symbols:
 class Lexicon:
     """An immutable list of words in the order of their UTF-8 bytes, with a hash table over them.
 
-    Equal words and unit give equal arrays. All arrays may be memory-mapped; opening one reads `ends` alone.
+    Equal words and unit give equal arrays. All arrays may be memory-mapped; opening one reads none of them, and the
+    first look-up reads the words once.
 
     Attributes:
         unit: "word" or "character" (`UNITS`).
@@ -70,6 +80,7 @@ class Lexicon:
     slots: np.ndarray
 
     unknown_id, end_id = UNKNOWN, END
+    special_ids = frozenset({BEGIN, END, UNKNOWN})
 
     @classmethod
     def build(
@@ -90,7 +101,7 @@ class Lexicon:
 
         Raises:
             SettingError: An unknown unit.
-            DataError: A text holds `<s>` or `</s>` as a word. (`<unk>` is UNKNOWN.)
+            ReservedWordError: A text holds `<s>` or `</s>` as a word. (`<unk>` is UNKNOWN.)
 
         >>> lexicon, symbols = Lexicon.build(["b a b", ""])
         >>> list(lexicon), symbols.ids.tolist(), symbols.starts.tolist()
@@ -127,19 +138,21 @@ class Lexicon:
 
     @classmethod
     def from_arrays(cls, unit: str, arrays: Mapping[str, np.ndarray]) -> Lexicon:
-        """The lexicon that `arrays` came from. Damaged arrays can give wrong words, never a crash.
+        """The lexicon that `arrays` came from, in a time that their size does not change.
+
+        Damaged arrays can give wrong words, never a crash: `ends` that do not ascend are found when they are first
+        relied on, in looking words up and in putting lexicons together.
 
         Raises:
-            ModelFolderError: An array is missing, or of the wrong type or shape, or `ends` do not ascend.
+            ModelFolderError: An array is missing, or of the wrong type or shape.
         """
         if unit not in UNITS:
             raise ModelFolderError(f"the lexicon's unit is {unit!r}: {alternatives(unit, UNITS)}")
         letters, ends, slots = (_checked(arrays, *expected) for expected in _ARRAYS)
         if not slots.size or slots.size & (slots.size - 1) or slots.size < 2 * ends.size:
             raise ModelFolderError(f"the lexicon has {slots.size:,} slots for {ends.size:,} words: copy it again")
-        borders = np.concatenate([[0], ends])
-        if borders[-1] != letters.size or (borders[1:] <= borders[:-1]).any():
-            raise ModelFolderError("the lexicon's words do not fit its letters: copy the model again")
+        if (ends[-1] if ends.size else 0) != letters.size:
+            raise ModelFolderError(_MISFIT)
         return cls(unit, letters, ends, slots)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -164,7 +177,11 @@ class Lexicon:
 
     def __iter__(self) -> Iterator[str]:
         """The words in their order, without BEGIN, END and UNKNOWN."""
-        return (self.word(symbol) for symbol in range(FIRST_WORD, self.size))
+        letters, begin = self.letters.data, 0
+        for at in range(0, len(self), _WINDOW):
+            for end in self.ends[at : at + _WINDOW].tolist():
+                yield _word(letters[begin:end])
+                begin = end
 
     def word(self, symbol: int) -> str:
         """The word of a symbol: `<s>`, `</s>` and `<unk>` for the special ones.
@@ -179,17 +196,14 @@ class Lexicon:
             return _SPECIAL[symbol]
         index = symbol - FIRST_WORD
         begin = self.ends[index - 1] if index else 0
-        try:
-            return self.letters[begin : self.ends[index]].tobytes().decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise ModelFolderError(f"word {symbol} of the lexicon is not UTF-8: copy the model again") from error
+        return _word(self.letters.data[begin : self.ends[index]])
 
     def id_of(self, word: str) -> int:
         """The symbol of a word, special ones too; UNKNOWN if it is not in here."""
         if word in _SPECIAL[1:]:
             return _SPECIAL.index(word)
         text = np.frombuffer(encoded(word), np.uint8)
-        return int(kernels.symbol_of(text, self.slots, self._hashes, self.letters, self.ends))
+        return int(kernels.symbol_of(text, *self._tables))
 
     def encode(self, texts: Sequence[str], offsets: bool = False) -> Symbols:
         """Texts as numbers; every word that is not in here, `<s>` and `</s>` too, is UNKNOWN.
@@ -207,11 +221,20 @@ class Lexicon:
         for window in windows(texts, count=_WINDOW, characters=_WINDOW):
             text, starts = joined(window)
             ids, borders = room(text, starts, characters)
-            kernels.look_up(text, starts, characters, self.slots, self._hashes, self.letters, self.ends, ids, borders)
+            kernels.look_up(text, starts, characters, *self._tables, ids, borders)
             stream.append(ids, borders)
             if offsets:
                 places.append(offsets_of(text, starts, int(borders[-1]), characters))
         return Symbols(*stream.finished(), np.concatenate(places) if offsets else None)
+
+    @property
+    def separator(self) -> str:
+        """What stands between two words of a text."""
+        return " " if self.unit == "word" else ""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text that these symbols write; BEGIN and END are left out, UNKNOWN is `<unk>`."""
+        return self.separator.join(self.word(int(symbol)) for symbol in ids if symbol not in (BEGIN, END))
 
     def unknown_words(self, texts: Sequence[str]) -> list[str]:
         """The words of the texts that are UNKNOWN, in order, as often as they come."""
@@ -236,7 +259,7 @@ class Lexicon:
         """
         if self.unit != other.unit:
             raise SettingError(f"a lexicon by {self.unit} and one by {other.unit} can't be put together")
-        mine, theirs, size = word_lists.merge(self.letters, self.ends, other.letters, other.ends)
+        mine, theirs, size = word_lists.merge(self.letters, self._borders, other.letters, other._borders)
         sources = np.empty(size, np.int64)
         sources[theirs] = np.arange(len(other)) + len(self)
         sources[mine] = np.arange(len(self))
@@ -259,11 +282,24 @@ class Lexicon:
         numbers = np.full(self.size, UNKNOWN, np.uint32)
         numbers[:FIRST_WORD] = range(FIRST_WORD)
         numbers[kept + FIRST_WORD] = np.arange(kept.size) + FIRST_WORD
-        return self._of_sorted(self.unit, *word_lists.gather(self.letters, self.ends, kept)), numbers
+        return self._of_sorted(self.unit, *word_lists.gather(self.letters, self._borders, kept)), numbers
 
     @cached_property
-    def _hashes(self) -> np.ndarray:
-        return _read_only(kernels.hashes_of(self.letters, self.ends))
+    def _borders(self) -> np.ndarray:
+        """`ends`, once they are known to divide the letters: compiled code trusts them.
+
+        Raises:
+            ModelFolderError: They do not, which happens in a damaged lexicon only.
+        """
+        if self.ends.size and (self.ends[0] <= 0 or (self.ends[1:] <= self.ends[:-1]).any()):
+            raise ModelFolderError(_MISFIT)
+        return self.ends
+
+    @cached_property
+    def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What compiled code looks words up in: slots, the hash of each word, letters and ends."""
+        hashes = _read_only(kernels.hashes_of(self.letters, self._borders))
+        return self.slots, hashes, self.letters, self._borders
 
     @classmethod
     def _of_sorted(cls, unit: str, letters: np.ndarray, ends: np.ndarray) -> Lexicon:
@@ -285,6 +321,14 @@ def _checked(arrays: Mapping[str, np.ndarray], name: str, kind: type[np.generic]
     if array.dtype != kind or array.ndim != 1 or not array.flags.c_contiguous or not array.flags.aligned:
         raise ModelFolderError(f"the lexicon's {name} are {array.dtype} {array.shape}: {kind.__name__} (n,) are needed")
     return _read_only(array)
+
+
+def _word(letters: memoryview) -> str:
+    try:
+        return str(letters, "utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        shown = bytes(letters[:60])
+        raise ModelFolderError(f"the word {shown!r} of the lexicon is not UTF-8: copy the model again") from error
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

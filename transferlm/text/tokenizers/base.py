@@ -64,6 +64,9 @@ class Tokenizer(ABC):
     token.
     """
 
+    separator: str = ""
+    """What stands between two tokens of a decoded text: tokens bring their own spaces, but for those of `word`."""
+
     _roles: ClassVar[dict[str, str]] = {}
     _library: Library | None = None
 

@@ -35,6 +35,7 @@ class Word(Tokenizer):
     """Read capital letters as small ones."""
 
     closed = True
+    separator = " "
     _roles: ClassVar[dict[str, str]] = {"pad": PAD, "unknown": _UNKNOWN, "begin": "<s>", "end": "</s>"}
 
     def __post_init__(self) -> None:

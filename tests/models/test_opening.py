@@ -1,0 +1,82 @@
+"""Opening a saved count-based model reads none of its arrays, so that its size does not matter."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import transferlm as tl
+from transferlm import catalog
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what of a mapped file was read")
+
+WORDS = 1 << 25
+"""17 GB altogether, on paper: the file is sparse, and what is not written takes no place on disk."""
+
+MOST = 1 << 24
+"""Bytes of the file that one opening may touch, with what the system reads around them; each large array has more than
+ten times as many.
+"""
+
+SIZES = {
+    "lexicon.letters": (8 * WORDS,),
+    "lexicon.ends": (WORDS,),
+    "lexicon.slots": (2 * WORDS,),
+    "table.grams": (8 * WORDS, 3),
+    "table.counts": (8 * WORDS,),
+    "automaton.slots": (16 * WORDS, 4),
+    "automaton.states": (4 * WORDS, 2),
+    "automaton.unigrams": (WORDS + 4, 3),
+    "automaton.levels": (3,),
+    "automaton.first": (4 * WORDS + 1,),
+    "automaton.symbols": (8 * WORDS,),
+    "automaton.log_probs": (8 * WORDS,),
+}
+
+
+def make_huge(weights: Path) -> None:
+    """Put a file of the same arrays in the place of `weights`, all of them huge and all zeros but for their borders."""
+    content = weights.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, at = json.loads(content[8 : 8 + length]), 0
+    for name, told in header.items():
+        size = int(np.prod(SIZES[name])) * {"U8": 1, "U32": 4, "F32": 4, "I64": 8}[told["dtype"]]
+        told |= {"shape": list(SIZES[name]), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    begin = 8 + len(text)
+    with weights.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(begin + at)
+        for name, values in {"lexicon.ends": [8 * WORDS], "automaton.levels": [1, WORDS, 4 * WORDS]}.items():
+            file.seek(begin + header[name]["data_offsets"][1] - 8 * len(values))
+            file.write(np.array(values, np.int64).tobytes())
+
+
+def touched(file: Path) -> int:
+    """Bytes of a mapped file that this process has read."""
+    return sum(part.rss for part in psutil.Process().memory_maps() if part.path == str(file))
+
+
+@pytest.mark.parametrize("family", ["kneser_ney", "arpa"])
+def test_opening_reads_no_array(family: str, tmp_path: Path) -> None:
+    model: Any = catalog.find("models", "kneser_ney")(order=3).fit(["the film was good", "a warm room"])  # type: ignore[attr-defined]
+    if family == "arpa":
+        model.export(tmp_path / "m.arpa")
+        model = tl.load(tmp_path / "m.arpa")
+    model.save(tmp_path / "m")
+    assert len(tl.load(tmp_path / "m").tokenizer) == 7  # type: ignore[union-attr]
+    weights = tmp_path / "m" / "model.safetensors"
+    make_huge(weights)
+    if weights.stat().st_blocks > 1 << 15:
+        pytest.skip("this file system has no sparse files")
+    opened: Any = tl.load(tmp_path / "m")
+    assert 0 < touched(weights) < MOST
+    assert len(opened.tokenizer) == WORDS

@@ -1,0 +1,191 @@
+"""Text drawn from models: how a token is chosen, how tokens become text again, what unknown words become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import transferlm as tl
+from transferlm import catalog, lifecycle
+from transferlm.errors import DataError, SettingError, UnsupportedError
+from transferlm.models._sampling import Drawing, Reread
+from transferlm.models.base import Causal
+from transferlm.text.lexicon import UNKNOWN
+
+TEXTS = ["the film was good", "the film was long and the room was cold", "a warm room", "a good long film"]
+ROW = np.log([0.5, 0.25, 0.125, 0.125, 0.0 + 1e-300])
+
+
+def counted(texts: list[str] = TEXTS, family: str = "kneser_ney", **settings: Any) -> Any:
+    return catalog.find("models", family)(**{"order": 3, **settings}).fit(texts)  # type: ignore[attr-defined]
+
+
+def shares(drawing: Drawing, row: np.ndarray = ROW, draws: int = 20_000) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    drawn = [drawing.token(row, generator) for _ in range(draws)]
+    return np.bincount(drawn, minlength=len(row)) / draws
+
+
+# ------------------------------------------------------------------ one token
+
+
+def test_at_temperature_1_tokens_have_their_own_probability() -> None:
+    assert shares(Drawing()) == pytest.approx([0.5, 0.25, 0.125, 0.125, 0], abs=0.01)
+
+
+def test_a_low_temperature_prefers_what_is_probable_and_a_high_one_evens_out() -> None:
+    squares = np.array([0.25, 0.0625, 0.015625, 0.015625, 0])
+    assert shares(Drawing(temperature=0.5)) == pytest.approx(squares / squares.sum(), abs=0.01)
+    assert shares(Drawing(temperature=1e300)) == pytest.approx(np.full(5, 0.2), abs=0.01)
+    assert shares(Drawing(temperature=1e-310), draws=50).tolist() == [1, 0, 0, 0, 0]
+
+
+def test_only_the_most_probable_tokens_are_drawn() -> None:
+    assert shares(Drawing(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=0.01)
+    assert shares(Drawing(top_k=1), draws=50).tolist() == [1, 0, 0, 0, 0]
+    assert shares(Drawing(top_k=99)) == pytest.approx(shares(Drawing()), abs=1e-12)
+
+
+def test_what_is_impossible_is_never_drawn() -> None:
+    row = np.log(np.maximum([0, 0.5, 0, 0.5, 0], 1e-323))
+    row[[0, 2, 4]] = -np.inf
+    assert shares(Drawing(), row, 500)[[0, 2, 4]].tolist() == [0, 0, 0]
+    assert shares(Drawing(top_k=5), row, 500)[[0, 2, 4]].tolist() == [0, 0, 0]
+    with pytest.raises(DataError, match="no token has a probability"):
+        Drawing().token(np.full(3, -np.inf), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"length": 0}, "length 0"),
+        ({"temperature": -0.1}, "temperature -0.1"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": float("inf")}, "temperature inf"),
+        ({"top_k": 0}, "top_k 0"),
+        ({"count": 0}, "count 0"),
+    ],
+)
+def test_senseless_settings_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        counted().sample(**settings)
+
+
+# ------------------------------------------------------------------ whole texts
+
+
+def reread(model: Causal, prompt: str, drawing: Drawing, seed: int) -> str:
+    """What a family without a continuation of its own would draw."""
+    return drawing.text(Reread(model, prompt), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("prompt", ["", "the film", "a  strange ", "the room was"])
+def test_a_carried_state_draws_what_reading_the_text_anew_would(prompt: str, recurrent: Any) -> None:
+    by_word = counted(open_vocabulary=False)
+    by_character = counted(unit="character", family="witten_bell", order=4)
+    for model in (by_word, by_character, recurrent):
+        for seed in range(5):
+            generator = np.random.default_rng(seed)
+            drawing = Drawing(length=15)
+            carried = drawing.text(model._continuation(prompt, generator), np.random.default_rng(seed))
+            assert carried == reread(model, prompt, drawing, seed)
+
+
+def test_words_are_parted_by_single_spaces_and_characters_stand_as_they_are() -> None:
+    texts = counted().sample("the film", 20)
+    assert all(text == " ".join(text.split()) and text.startswith("the film") for text in texts)
+    assert any(text != "the film" for text in texts)
+    assert counted().sample("the  film ", temperature=0)[0].startswith("the  film was")
+    characters = counted(["房间很好", "电影很好", "a b"], "witten_bell", unit="character")
+    drawn = characters.sample(count=30, length=20)
+    assert {letter for text in drawn for letter in text} <= set("房间很好电影a b")
+    assert any("很好" in text for text in drawn)
+
+
+def test_byte_pairs_become_text_by_the_tokenizers_own_rule() -> None:
+    settings = {"width": 32, "embedding_width": 16, "epochs": 40, "batch_size": 2, "sequence_length": 13, "held_out": 0}
+    bytewise = tl.tokenizers.BytePair(vocabulary_size=259)
+    model = catalog.find("models", "recurrent")(tokenizer=bytewise, learning_rate=0.02, dropout=0.0, **settings)  # type: ignore[attr-defined]
+    model.fit(["房间 很好"] * 12)
+    assert model.sample(temperature=0) == model.sample("房间", temperature=0) == ["房间 很好"]
+    assert model.sample("房间", temperature=0, length=3) == ["房间 \ufffd"], "two bytes of a character"
+    assert np.isfinite(model.log_probs(model.sample(count=12, length=40, temperature=2.0))).all()
+
+
+def test_pad_begin_and_unknown_are_never_drawn(recurrent: Any) -> None:
+    import torch
+
+    silent = sorted(recurrent.tokenizer.special_ids - {recurrent.tokenizer.end_id})
+    with torch.no_grad():
+        recurrent.module.output.bias[silent] += 50
+    drawn = " ".join(recurrent.sample(count=5, length=20))
+    assert len(drawn) > 50
+    assert not any(token in drawn for token in recurrent.tokenizer.special_tokens().values())
+
+
+# ------------------------------------------------------------------ unknown words
+
+
+def test_unk_is_drawn_where_the_corpus_has_it_as_a_word() -> None:
+    texts = ["the <unk> was good", "the film was <unk>"] * 3
+    for settings in ({}, {"open_vocabulary": False}):
+        drawn = " ".join(counted(texts, **settings).sample(count=50)).split()
+        assert drawn.count("<unk>") > 5
+        assert set(drawn) == {"the", "<unk>", "film", "was", "good"}
+
+
+@pytest.mark.parametrize("family", ["kneser_ney", "witten_bell", "hierarchical_dirichlet"])
+def test_an_unknown_word_is_spelled_out_as_often_as_it_is_probable(family: str) -> None:
+    model = counted(["abba bab", "baab ab abab", "bb"], family, order=1)
+    draws = 3000
+    first = [text.split()[:1] for text in model.sample(count=draws, length=1, seed=4)]
+    known = set(model.tokenizer)
+    spelled = [word for words in first for word in words if word not in known]
+    expected = np.exp(model.next_log_probs([""])[0][UNKNOWN])
+    assert expected > 0.05
+    assert len(spelled) / draws == pytest.approx(expected, abs=4 * np.sqrt(expected / draws))
+    assert {letter for word in spelled for letter in word} == {"a", "b"}, "letters no known word has are not drawn"
+    assert len(set(spelled)) > 10
+
+
+def test_what_is_spelled_out_is_scored_as_spelled_out() -> None:
+    model = counted(order=2)
+    texts = [text for text in model.sample(count=300) if model.tokenizer.unknown_words([text])]
+    assert texts
+    assert "<unk>" not in " ".join(texts)
+    assert np.isfinite(model.log_probs(texts)).all()
+
+
+def test_a_closed_vocabulary_and_characters_draw_known_ones_only() -> None:
+    closed = counted(["a b", "b a c"], open_vocabulary=False, order=1)
+    assert set(" ".join(closed.sample(count=200)).split()) == {"a", "b", "c"}
+    characters = counted(["ab", "bac"], unit="character", order=1)
+    assert set("".join(characters.sample(count=200))) == {"a", "b", "c"}
+
+
+def arpa(folder: Path, *unigrams: str, **settings: bool) -> Any:
+    lines = ["\\data\\", f"ngram 1={len(unigrams)}", "\\1-grams:", *unigrams, "\\end\\", ""]
+    (folder / "m.arpa").write_text("\n".join(lines))
+    return tl.load(folder / "m.arpa", **settings)
+
+
+def test_a_model_without_words_has_nothing_to_spell_with_and_draws_empty_texts(tmp_path: Path) -> None:
+    model = arpa(tmp_path, "-99 <s>", "-0.3 </s>", "-0.3 <unk>", open_vocabulary=True)
+    assert model.sample(count=5) == [""] * 5
+
+
+def test_a_model_in_which_nothing_can_follow_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no token has a probability"):
+        arpa(tmp_path, "-99 <s>", "-99 </s>", "-99 a", "-0.0 <unk>").sample()
+
+
+def test_a_model_without_text_or_without_next_tokens_says_so() -> None:
+    with pytest.raises(DataError, match="pretrain it first"):
+        lifecycle.generate(lifecycle.empty("kneser_ney"))
+    with pytest.raises(DataError, match="pretrain it first"):
+        lifecycle.generate(lifecycle.empty("recurrent"))
+    with pytest.raises(UnsupportedError, match="generate needs a model that is a causal language model"):
+        lifecycle.generate(lifecycle.empty("tfidf"))

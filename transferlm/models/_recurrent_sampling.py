@@ -1,0 +1,52 @@
+"""Texts drawn from a recurrent network, its state carried from token to token."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.models._sampling import Continuation, put_together
+from transferlm.models._stream import State
+from transferlm.text.tokenizers.base import Tokenizer
+
+__all__ = ["StateContinuation"]
+
+
+class StateContinuation(Continuation):
+    """A text of the tokens of a tokenizer, after the end token that opens every text.
+
+    Args:
+        network: Gives `states(ids, state)` and `logits(states)`; it is put into evaluation mode.
+        tokenizer: Writes and reads its tokens.
+        prompt: How the text begins.
+    """
+
+    def __init__(self, network: nn.Module, tokenizer: Tokenizer, prompt: str) -> None:
+        self._network, self._tokenizer, self._prompt = network.eval(), tokenizer, prompt
+        self._device = next(network.parameters()).device
+        self._state: State | None = None
+        self._drawn: list[int] = []
+        self.end_id = tokenizer.end_id
+        self.barred = np.array(sorted(tokenizer.special_ids - {self.end_id}), np.int64)
+        self._read([self.end_id, *tokenizer.encode([prompt])[0].ids.tolist()])
+
+    def log_probs(self) -> np.ndarray:
+        """The distribution after the last token read."""
+        row: np.ndarray = functional.log_softmax(self._logits.double(), dim=-1).cpu().numpy()
+        return row
+
+    def take(self, token: int) -> None:
+        """Read one token more."""
+        self._drawn.append(token)
+        self._read([token])
+
+    def text(self) -> str:
+        """The prompt and what the tokenizer writes for the tokens."""
+        return put_together(self._prompt, self._tokenizer.decode(self._drawn), self._tokenizer.separator)
+
+    @torch.inference_mode()
+    def _read(self, ids: list[int]) -> None:
+        states, self._state = self._network.states(torch.tensor([ids], device=self._device), self._state)  # type: ignore[operator]
+        self._logits: torch.Tensor = self._network.logits(states[0, -1])  # type: ignore[operator]
