@@ -1,4 +1,4 @@
-"""An LSTM pretrained on the Penn Treebank by the command, in twenty minutes on two cores, beside and mixed with n-grams.
+"""An LSTM pretrained on the Penn Treebank by the command, in twenty minutes on two cores, and mixed with n-grams.
 
     python benchmarks/ptb_recurrent.py --data DIR [--quick]
 
