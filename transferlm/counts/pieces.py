@@ -1,0 +1,50 @@
+"""Loops cut into pieces, a thread each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+__all__ = ["THREADS", "even", "even_borders", "in_pieces"]
+
+THREADS = max(1, min(2, os.cpu_count() or 1))
+"""Threads that pay: the work is bound by memory, which a third would not make faster."""
+
+_FEWEST = 1 << 13
+"""Steps below which starting a thread costs more than it saves."""
+
+T = TypeVar("T")
+
+
+def in_pieces(work: Callable[[int, int], T], borders: list[int]) -> list[T]:
+    """What `work(begin, end)` gives for each stretch between two borders, all stretches at once.
+
+    The work must not depend on where the borders are; so that the number of threads leaves no trace.
+    """
+    stretches = list(pairwise(borders))
+    if len(stretches) == 1 or borders[-1] - borders[0] < _FEWEST:
+        return [work(begin, end) for begin, end in stretches]
+    with ThreadPoolExecutor(len(stretches)) as pool:
+        return list(pool.map(work, borders[:-1], borders[1:]))
+
+
+def even(size: int, threads: int) -> list[int]:
+    """Borders between `threads` stretches of `size` steps."""
+    return [size * piece // threads for piece in range(threads + 1)]
+
+
+def even_borders(first: np.ndarray, threads: int) -> list[int]:
+    """Borders between groups, `threads` stretches of about as many members.
+
+    Args:
+        first: Where the members of each group begin, and where the last end.
+        threads: Stretches; some may be empty.
+    """
+    members = np.linspace(0, first[-1], threads + 1)[1:-1]
+    inner = np.searchsorted(first, members.astype(first.dtype)).tolist()
+    return [0, *inner, len(first) - 1]
