@@ -63,8 +63,8 @@ def test_arrays_that_may_not_be_written_are_read():
 
 def test_arrays_have_the_agreed_types():
     trie = Trie.of(table_of([[4, 5], [5]], 3))
-    assert {a.dtype for a in [*trie.symbols, *trie.parents, *trie.suffixes]} == {np.dtype(np.uint32)}
-    assert {a.dtype for a in [*trie.first, *trie.counts]} == {np.dtype(np.int64)}
+    assert {a.dtype for a in [*trie.symbols, *trie.parents, *trie.first, *trie.suffixes]} == {np.dtype(np.uint32)}
+    assert {a.dtype for a in trie.counts} == {np.dtype(np.int64)}
     assert Trie.of(table_of([[4]], 2, np.float64)).counts[0].dtype == np.float64
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from transferlm.counts import _automaton_kernels as kernels
 from transferlm.counts.back_off import BackOff
+from transferlm.counts.levels import Levels
+from transferlm.counts.pieces import even, even_borders, in_pieces
 from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
 from transferlm.errors import DataError, ModelFolderError
 
 __all__ = ["Automaton"]
+
+_BLOCK = 1 << 14
+"""Keys of a block of the hash table: 26,000 slots of 16 bytes, well within a second cache."""
 
 _STRETCH = 1 << 14
 """Most positions worked on in one go: short enough that all lanes have work, long beside the context read twice."""
@@ -37,7 +43,7 @@ class Automaton:
         unigrams: uint32 (vocabulary, 3), indexed by symbol: the symbol it counts as, the state after it alone, and its
             log-probability as float32 bits.
         levels: int64 (order,): where the states of each level begin, and where the last end.
-        first: int64 (states + 1,): where the children of each state begin in `symbols`; none for state 0.
+        first: uint32 (states + 1,): where the children of each state begin in `symbols`; none for state 0.
         symbols: uint32 (n-grams of two symbols and more,): last symbols.
         log_probs: float32, beside `symbols`: natural logs of their probabilities.
     """
@@ -56,24 +62,17 @@ class Automaton:
 
         Args:
             back_off: The model.
-            threads: 1 or 2; the result is the same.
+            threads: How many work at it; the result is the same.
             vocabulary: Symbols there are, if more than the highest with a unigram tells.
         """
         levels = np.cumsum([1] + [back_off.nodes(level) for level in range(1, back_off.order)], dtype=np.int64)
-        states, after = _states(back_off, levels)
-        symbols = _joined(back_off.symbols[1:], np.uint32)
-        log_probs = _joined(back_off.log_probs[1:], np.float32)
-        parents = _joined([p + np.uint32(at) for p, at in zip(back_off.parents[1:], levels, strict=False)], np.uint32)
-        keyed = (parents, symbols, _joined(after[1:], np.uint32), log_probs)
-        return cls(
-            slots=_slots(keyed, threads),
-            states=states,
-            unigrams=_unigrams(back_off, after[0], vocabulary),
-            levels=levels,
-            first=_first(back_off),
-            symbols=symbols,
-            log_probs=log_probs,
-        )
+        states, after = _states(back_off, levels, threads)
+        unigrams = _unigrams(back_off, after[0], vocabulary)
+        symbols, log_probs = (_beyond_unigrams(arrays) for arrays in (back_off.symbols, back_off.log_probs))
+        first = _first(back_off, len(states))
+        del back_off  # the table of slots needs more memory than all before
+        slots = _slots(first, symbols, _beyond_unigrams(after), log_probs, threads)
+        return cls(slots, states, unigrams, levels, first, symbols, log_probs)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Automaton:
@@ -210,7 +209,7 @@ class Automaton:
             "states": (np.uint32, (max(1, states), 2)),
             "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
             "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
-            "first": (np.int64, (states + 1,)),
+            "first": (np.uint32, (states + 1,)),
             "symbols": (np.uint32, (ngrams,)),
             "log_probs": (np.float32, (ngrams,)),
         }
@@ -230,30 +229,46 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _states(back_off: BackOff, levels: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The table of states, and the state after each n-gram, an array a level."""
+def _states(back_off: BackOff, levels: np.ndarray, threads: int) -> tuple[np.ndarray, Levels]:
+    """The table of states, and the state after each n-gram."""
     states = np.zeros((levels[-1], 2), np.uint32)
-    shorter, after = np.zeros(1, np.uint32), list[np.ndarray]()
-    for level in range(1, back_off.order + 1):
-        suffixes = shorter[back_off.suffixes[level - 1]]
-        if level == back_off.order:
-            return states, [*after, suffixes]
-        part = slice(levels[level - 1], levels[level])
-        weights = back_off.back_offs[level - 1]
-        states[part, kernels.SUFFIX] = suffixes
-        states.view(np.float32)[part, kernels.BACK_OFF] = weights
-        matters = (np.diff(back_off.first[level - 1]) > 0) | (weights != 0)
-        shorter = np.where(matters, np.arange(levels[level - 1], levels[level], dtype=np.uint32), suffixes)
-        after.append(shorter)
-    raise ModelFolderError("a back-off model of order 0: make the model again")
+    after = Levels.empty([back_off.nodes(level + 1) for level in range(back_off.order)], np.uint32)
+    below = np.zeros(1, np.uint32)
+    for at, (first, weights) in enumerate(zip(back_off.first, back_off.back_offs, strict=True)):
+        known = first, weights, back_off.suffixes[at], below, int(levels[at])
+        enter = partial(kernels.enter_states, *known, states, states.view(np.float32), after[at])
+        in_pieces(enter, even(len(weights), threads))
+        below = after[at]
+    np.take(below, back_off.suffixes[-1], out=after[-1])
+    return states, after
 
 
-def _slots(keyed: tuple[np.ndarray, ...], threads: int) -> np.ndarray:
-    half = kernels.halves(*keyed[:2]) * 8 // 5 + 1
+def _beyond_unigrams(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays of the levels from the second on as one."""
+    levels = Levels.of(arrays)
+    return levels.joined[levels.borders[1] :]
+
+
+def _slots(
+    first: np.ndarray, symbols: np.ndarray, after: np.ndarray, log_probs: np.ndarray, threads: int
+) -> np.ndarray:
+    """The hash table: keys are first brought together by blocks of it that fit a cache, then put in, half by half."""
+    blocks = 2 * (1 + len(symbols) // (2 * _BLOCK))
+    borders = even_borders(first, threads)
+    sizes = np.array(in_pieces(partial(kernels.block_sizes, first, symbols, blocks), borders))
+    ends = np.cumsum(sizes.T).reshape(blocks, len(sizes)).T
+    places = dict(zip(borders, ends - sizes, strict=False))
+    rows = np.empty((len(symbols), 4), np.uint32)
+    values = rows.view(np.float32)
+
+    def scatter(begin: int, end: int) -> None:
+        kernels.scatter(first, symbols, after, log_probs, places[begin], rows, values, begin, end)
+
+    in_pieces(scatter, borders)
+    middle = int(ends[-1, blocks // 2 - 1])
+    half = max(middle, len(symbols) - middle) * 8 // 5 + 1
     slots = np.zeros((2 * half, 4), np.uint32)
-    values, fill = slots.view(np.float32), cast(Any, kernels.fill)
-    with ThreadPoolExecutor(min(threads, 2)) as pool:
-        list(pool.map(lambda part: fill(slots, values, *keyed, part), (0, 1)))
+    in_pieces(partial(kernels.fill, slots, rows), [0, middle, len(symbols)])
     return slots
 
 
@@ -270,14 +285,10 @@ def _unigrams(back_off: BackOff, after: np.ndarray, vocabulary: int) -> np.ndarr
     return unigrams
 
 
-def _first(back_off: BackOff) -> np.ndarray:
+def _first(back_off: BackOff, states: int) -> np.ndarray:
     """Where the children of each state begin among the n-grams of two symbols and more."""
-    parts, offset = [np.zeros(1, np.int64)], 0
-    for level in range(1, back_off.order):
-        parts.append(back_off.first[level - 1][:-1] + offset)
-        offset += back_off.nodes(level + 1)
-    return np.concatenate([*parts, np.array([offset], np.int64)])
-
-
-def _joined(parts: Sequence[np.ndarray], kind: type[np.generic]) -> np.ndarray:
-    return np.concatenate([np.zeros(0, kind), *parts])
+    found, state, offset = np.zeros(states + 1, np.uint32), 1, 0
+    for level, bounds in enumerate(back_off.first, 2):
+        np.add(bounds, np.uint32(offset), out=found[state : state + len(bounds)])
+        state, offset = state + len(bounds) - 1, offset + back_off.nodes(level)
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Literal, Self
 import numpy as np
 
 from transferlm.counts.automaton import Automaton
+from transferlm.counts.pieces import THREADS
 from transferlm.errors import SettingError
 from transferlm.models._spelling import Spelling
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
@@ -21,8 +21,6 @@ from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 from transferlm.text.windows import windows
 
 __all__ = ["THREADS", "AutomatonScored"]
-
-THREADS = max(1, min(2, os.cpu_count() or 1))
 
 
 class AutomatonScored(Model, Causal):

@@ -8,7 +8,15 @@ import numpy as np
 
 from transferlm.counts.trie import Trie
 from transferlm.errors import SettingError
-from transferlm.models._discounting import Estimate, Level, build, event_counts, fraction_notes, vocabulary_size
+from transferlm.models._discounting import (
+    Estimate,
+    Level,
+    build,
+    event_counts,
+    fraction_notes,
+    over_contexts,
+    vocabulary_size,
+)
 from transferlm.models._discounting_kernels import back_off_katz, counts_of_counts, padded_total
 
 __all__ = ["coefficients", "estimate"]
@@ -49,7 +57,7 @@ def estimate(trie: Trie, maximum: int = 7, minimum: Sequence[float] | None = Non
         if level.order == 1:
             return _unigrams(counts, vocabulary)
         ratio, stays = np.array(ratios[level.order - 1]), kept[level.order - 1]
-        return back_off_katz(counts, level.first, stays, ratio, vocabulary, level.suffixes, level.lower)
+        return over_contexts(back_off_katz, level, counts, stays, ratio, vocabulary)
 
     facts = {
         "smoothing": "good_turing",

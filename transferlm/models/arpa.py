@@ -13,9 +13,10 @@ import numpy as np
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
+from transferlm.counts.pieces import THREADS
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._arpa import read_arpa
-from transferlm.models._automaton_scored import THREADS, AutomatonScored
+from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models.base import digest, made_from
 from transferlm.text.lexicon import UNITS, Lexicon
 
