@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from transferlm.counts.prefetch import prefetch
-from transferlm.counts.symbols import BEGIN, UNKNOWN
+from transferlm.counts.symbols import BEGIN, NOTHING, UNKNOWN
 
 __all__ = ["LANES", "block_sizes", "child", "enter_states", "fill", "override", "scatter", "walk"]
 
@@ -16,7 +16,7 @@ LANES = 16
 """Texts walked in lockstep: enough that the memory of one answers while the others are worked on."""
 
 NODE, SYMBOL, CHILD, LOG_PROB = range(4)
-SUFFIX, BACK_OFF = range(2)
+SUFFIX, BACK_OFF, ONLY, ONLY_CHILD, ONLY_LOG_PROB = range(5)
 POSITION, BEGINS, ENDS, TEXT, STATE, NEXT, SLOT = range(7)
 _SPREAD, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _WORD = np.uint64(32)
@@ -65,11 +65,12 @@ def enter_states(
 
 @njit(cache=True, nogil=True)
 def block_sizes(first: np.ndarray, symbols: np.ndarray, blocks: int, begin: int, end: int) -> np.ndarray:
-    """How many children of the states `begin:end` belong into each block of the table."""
+    """How many children of the states `begin:end` belong into each block of the table: those that have a sibling."""
     sizes = np.zeros(blocks, np.int64)
     for state in range(begin, end):
-        for key in range(np.int64(first[state]), np.int64(first[state + 1])):
-            sizes[_slot(state, symbols[key], blocks)] += 1
+        if first[state + 1] > first[state] + 1:
+            for key in range(np.int64(first[state]), np.int64(first[state + 1])):
+                sizes[_slot(state, symbols[key], blocks)] += 1
     return sizes
 
 
@@ -79,20 +80,30 @@ def scatter(
     symbols: np.ndarray,
     children: np.ndarray,
     log_probs: np.ndarray,
+    states: np.ndarray,
+    states_values: np.ndarray,
     places: np.ndarray,
     rows: np.ndarray,
     values: np.ndarray,
     begin: int,
     end: int,
 ) -> None:
-    """Put the children of the states `begin:end` where their block's next row is; `places` move."""
+    """Put the children of the states `begin:end` where their block's next row is, an only child into its state's row;
+    `places` move.
+    """
     for state in range(begin, end):
-        for key in range(np.int64(first[state]), np.int64(first[state + 1])):
+        key, last = np.int64(first[state]), np.int64(first[state + 1]) - 1
+        if key == last:
+            states[state, ONLY], states[state, ONLY_CHILD] = symbols[key], children[key]
+            states_values[state, ONLY_LOG_PROB] = log_probs[key]
+            continue
+        while key <= last:
             block = _slot(state, symbols[key], len(places))
             row = places[block]
             places[block] = row + 1
             rows[row, NODE], rows[row, SYMBOL], rows[row, CHILD] = state, symbols[key], children[key]
             values[row, LOG_PROB] = log_probs[key]
+            key += 1
 
 
 @njit(cache=True, nogil=True)
@@ -123,9 +134,11 @@ def _find(slots: Any, slot: Any, node: Any, symbol: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def child(slots: Any, node: Any, symbol: Any) -> Any:
+def child(slots: Any, states: Any, state: Any, symbol: Any) -> Any:
     """The state after a state's child for a symbol, -1 where there is none."""
-    slot = _find(slots, _slot(node, symbol, len(slots)), node, symbol)
+    if states[state, ONLY] != NOTHING:
+        return np.int64(states[state, ONLY_CHILD]) if states[state, ONLY] == symbol else -1
+    slot = _find(slots, _slot(state, symbol, len(slots)), state, symbol)
     return np.int64(slots[slot, CHILD]) if slot >= 0 else -1
 
 
@@ -189,11 +202,18 @@ def walk(
             state = lane[STATE]
             if state > 0:
                 symbol = lane[NEXT]
-                slot = _find(slots, lane[SLOT], state, symbol)
-                if slot >= 0:
+                found, after, log_prob = False, np.int64(0), np.float32(0.0)
+                if states[state, ONLY] != NOTHING:
+                    found = np.int64(states[state, ONLY]) == symbol
+                    after, log_prob = np.int64(states[state, ONLY_CHILD]), states_values[state, ONLY_LOG_PROB]
+                else:
+                    slot = _find(slots, lane[SLOT], state, symbol)
+                    if slot >= 0:
+                        found, after, log_prob = True, np.int64(slots[slot, CHILD]), slots_values[slot, LOG_PROB]
+                if found:
                     order = _order_of(levels, state) + 1 if len(orders) else 0
-                    _tell(log_probs, orders, lane, carried[which] + slots_values[slot, LOG_PROB], order)
-                    state = np.int64(slots[slot, CHILD])
+                    _tell(log_probs, orders, lane, carried[which] + log_prob, order)
+                    state = after
                 else:
                     carried[which] += states_values[state, BACK_OFF]
                     shorter = np.int64(states[state, SUFFIX])

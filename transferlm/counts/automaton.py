@@ -35,11 +35,12 @@ class Automaton:
     unigram is UNKNOWN.
 
     Attributes:
-        slots: uint32 (slots, 4), an open-addressing hash table: state (0 where empty), symbol, the state after them,
-            and their log-probability as float32 bits. The halves of the table are filled apart; at most
-            two thirds full.
-        states: uint32 (states, 2): the state of the shorter context, and the back-off weight's natural log as float32
-            bits.
+        slots: uint32 (slots, 4), an open-addressing hash table of the children that have siblings: state (0 where
+            empty), symbol, the state after them, and their log-probability as float32 bits. The halves of the table are
+            filled apart; at most two thirds full.
+        states: uint32 (states, 5): the state of the shorter context, the back-off weight's natural log as float32
+            bits, and of a state with one child alone, as more than half of them are, what a slot would tell: symbol
+            (NOTHING for any other state), the state after it and log-probability.
         unigrams: uint32 (vocabulary, 3), indexed by symbol: the symbol it counts as, the state after it alone, and its
             log-probability as float32 bits.
         levels: int64 (order,): where the states of each level begin, and where the last end.
@@ -71,7 +72,7 @@ class Automaton:
         symbols, log_probs = (_beyond_unigrams(arrays) for arrays in (back_off.symbols, back_off.log_probs))
         first = _first(back_off, len(states))
         del back_off  # the table of slots needs more memory than all before
-        slots = _slots(first, symbols, _beyond_unigrams(after), log_probs, threads)
+        slots = _slots(first, symbols, _beyond_unigrams(after), log_probs, states, threads)
         return cls(slots, states, unigrams, levels, first, symbols, log_probs)
 
     @classmethod
@@ -184,7 +185,7 @@ class Automaton:
 
     def _after(self, state: int, symbol: int) -> int:
         for context in self._path(state):
-            found = int(kernels.child(frozen(self.slots), context, symbol))
+            found = int(kernels.child(frozen(self.slots), frozen(self.states), context, symbol))
             if found >= 0:
                 return found if found < len(self.states) else 0
         found = int(self.unigrams[symbol if symbol < self.vocabulary else UNKNOWN, 1])
@@ -206,7 +207,7 @@ class Automaton:
         states, ngrams = len(self.states), len(self.symbols)
         shapes = {
             "slots": (np.uint32, (max(2, len(self.slots) // 2 * 2), 4)),
-            "states": (np.uint32, (max(1, states), 2)),
+            "states": (np.uint32, (max(1, states), 5)),
             "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
             "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
             "first": (np.uint32, (states + 1,)),
@@ -231,7 +232,7 @@ def frozen(array: np.ndarray) -> np.ndarray:
 
 def _states(back_off: BackOff, levels: np.ndarray, threads: int) -> tuple[np.ndarray, Levels]:
     """The table of states, and the state after each n-gram."""
-    states = np.zeros((levels[-1], 2), np.uint32)
+    states = np.zeros((levels[-1], 5), np.uint32)
     after = Levels.empty([back_off.nodes(level + 1) for level in range(back_off.order)], np.uint32)
     below = np.zeros(1, np.uint32)
     for at, (first, weights) in enumerate(zip(back_off.first, back_off.back_offs, strict=True)):
@@ -250,25 +251,28 @@ def _beyond_unigrams(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _slots(
-    first: np.ndarray, symbols: np.ndarray, after: np.ndarray, log_probs: np.ndarray, threads: int
+    first: np.ndarray, symbols: np.ndarray, after: np.ndarray, log_probs: np.ndarray, states: np.ndarray, threads: int
 ) -> np.ndarray:
-    """The hash table: keys are first brought together by blocks of it that fit a cache, then put in, half by half."""
+    """The hash table; only children are written into `states` instead.
+
+    Keys are first brought together by blocks of the table that fit a cache, then put in, half by half.
+    """
     blocks = 2 * (1 + len(symbols) // (2 * _BLOCK))
     borders = even_borders(first, threads)
     sizes = np.array(in_pieces(partial(kernels.block_sizes, first, symbols, blocks), borders))
     ends = np.cumsum(sizes.T).reshape(blocks, len(sizes)).T
-    places = dict(zip(borders, ends - sizes, strict=False))
-    rows = np.empty((len(symbols), 4), np.uint32)
-    values = rows.view(np.float32)
+    places, keys = dict(zip(borders, ends - sizes, strict=False)), int(ends[-1, -1])
+    rows = np.empty((keys, 4), np.uint32)
+    tables = states, states.view(np.float32), rows, rows.view(np.float32)
 
     def scatter(begin: int, end: int) -> None:
-        kernels.scatter(first, symbols, after, log_probs, places[begin], rows, values, begin, end)
+        kernels.scatter(first, symbols, after, log_probs, *tables[:2], places[begin], *tables[2:], begin, end)
 
     in_pieces(scatter, borders)
     middle = int(ends[-1, blocks // 2 - 1])
-    half = max(middle, len(symbols) - middle) * 8 // 5 + 1
+    half = max(middle, keys - middle) * 8 // 5 + 1
     slots = np.zeros((2 * half, 4), np.uint32)
-    in_pieces(partial(kernels.fill, slots, rows), [0, middle, len(symbols)])
+    in_pieces(partial(kernels.fill, slots, rows), [0, middle, keys])
     return slots
 
 
