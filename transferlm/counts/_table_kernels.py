@@ -63,17 +63,16 @@ def _gallop(left, low, numbers, right, row):  # type: ignore[no-untyped-def]
     return low
 
 
-@njit(void(_Grams, _Numbers, _Grams, int64[::1], int64[::1]), cache=True, nogil=True)
-def find_places(left, numbers, right, places, added):  # type: ignore[no-untyped-def]
-    """Where each row of the right table stands, or would stand, in the left one whose symbols become `numbers`.
-
-    `added`, one longer than `places`, gets how many rows before each the left table does not have.
+@njit(void(_Grams, _Numbers, _Grams, int64[::1], boolean[::1], int64, int64), cache=True, nogil=True)
+def find_places(left, numbers, right, places, absent, begin, end):  # type: ignore[no-untyped-def]
+    """Where the rows `begin:end` of the right table stand, or would stand, in the left one whose symbols become
+    `numbers`, and whether they are absent there.
     """
     low = 0
-    for row in range(right.shape[0]):
+    for row in range(begin, end):
         low = _gallop(left, low, numbers, right, row)
-        there = low < left.shape[0] and _compare_renumbered(left, low, numbers, right, row) == 0
-        places[row], added[row + 1] = low, added[row] + (0 if there else 1)
+        places[row] = low
+        absent[row] = low == left.shape[0] or _compare_renumbered(left, low, numbers, right, row) != 0
 
 
 @njit(
@@ -91,8 +90,10 @@ def find_places(left, numbers, right, places, added):  # type: ignore[no-untyped
 def add_rows(  # type: ignore[no-untyped-def]
     left, left_counts, numbers, right, right_counts, places, added, grams, counts, begin, end
 ):
-    """Write the rows `begin:end` of the left table, renumbered, and those of the right that `find_places` has put among
+    """Write the rows `begin:end` of the left table, renumbered, and those of the right that have their `places` among
     them, counts of equal rows added; whether all symbols had a number.
+
+    `added`, one longer than `places`, tells how many rows before each are in the right table alone.
     """
     known, row = True, begin
     j = np.searchsorted(places, begin)

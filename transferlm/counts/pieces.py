@@ -29,8 +29,9 @@ def in_pieces(work: Callable[[int, int], T], borders: list[int]) -> list[T]:
     stretches = list(pairwise(borders))
     if len(stretches) == 1 or borders[-1] - borders[0] < _FEWEST:
         return [work(begin, end) for begin, end in stretches]
-    with ThreadPoolExecutor(len(stretches)) as pool:
-        return list(pool.map(work, borders[:-1], borders[1:]))
+    with ThreadPoolExecutor(len(stretches) - 1) as pool:
+        others = [pool.submit(work, begin, end) for begin, end in stretches[1:]]
+        return [work(*stretches[0]), *(other.result() for other in others)]
 
 
 def even(size: int, threads: int) -> list[int]:

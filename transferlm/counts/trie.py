@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from transferlm.counts._trie_kernels import add_counts, fill_levels, find_suffixes, level_sizes
+from transferlm.counts._trie_kernels import (
+    add_counts,
+    fill_levels,
+    find_suffixes,
+    find_suffixes_by_context,
+    grouped,
+    level_sizes,
+)
 from transferlm.counts.levels import Levels
 from transferlm.counts.pieces import even_borders, in_pieces
+from transferlm.counts.symbols import NOTHING
 from transferlm.counts.table import CountTable
 from transferlm.errors import DataError, SettingError
 
 __all__ = ["Parents", "RowCounts", "Trie"]
+
+_OF_FEW_CONTEXTS = 2
+"""Up to this level, from 0, n-grams follow a context of few that have many children each: the empty one, or a word."""
 
 _MOST_NODES = (1 << 32) - 2
 """Nodes are numbered in 32 bits."""
@@ -220,12 +231,12 @@ def _borders(symbols: np.ndarray, pieces: int) -> list[int]:
 
 def _suffixes(symbols: Levels, first: Sequence[np.ndarray], threads: int) -> Levels:
     """The suffixes of every level, each from those of the level below."""
-    suffixes = Levels(np.zeros(len(symbols.joined), np.uint32), symbols.borders)
+    suffixes = Levels.empty(list(map(len, symbols)), np.uint32)
+    suffixes[0][:] = 0
     bounds = [np.array([0, len(symbols[0])], np.uint32), *first]
     for level in range(1, len(symbols)):
-        arrays = symbols[level], first[level - 1], suffixes[level - 1], bounds[level - 1], symbols[level - 1]
-        find = partial(find_suffixes, *arrays, suffixes[level])
-        for wrong in in_pieces(find, even_borders(first[level - 1], threads)):
+        find, borders = _finder(symbols, bounds, suffixes, level, threads)
+        for wrong in in_pieces(find, borders):
             if wrong >= 0:
                 symbol, size = int(symbols[level][wrong]), level + 1
                 raise DataError(
@@ -233,3 +244,22 @@ def _suffixes(symbols: Levels, first: Sequence[np.ndarray], threads: int) -> Lev
                     "do not: the counts are not those of whole texts, count them again"
                 )
     return suffixes
+
+
+def _finder(
+    symbols: Levels, bounds: Sequence[np.ndarray], suffixes: Levels, level: int, threads: int
+) -> tuple[Callable[[int, int], int], list[int]]:
+    """What finds the suffixes of a level in pieces, and the borders of these."""
+    own, contexts, below = bounds[level], bounds[level - 1], suffixes[level - 1]
+    if level > _OF_FEW_CONTEXTS:
+        arrays = symbols[level], own, below, contexts, symbols[level - 1], suffixes[level]
+        return partial(find_suffixes, *arrays), even_borders(own, threads)
+    begins, parents = grouped(below, len(contexts) - 1)
+    vocabulary = int(symbols[0].max(initial=NOTHING)) + 1
+
+    def find(begin: int, end: int) -> int:
+        return find_suffixes_by_context(
+            symbols[level], own, begins, parents, contexts, symbols[level - 1], vocabulary, suffixes[level], begin, end
+        )
+
+    return find, even_borders(begins, threads)

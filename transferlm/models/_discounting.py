@@ -16,6 +16,7 @@ from transferlm.counts.pieces import THREADS, even, even_borders, in_pieces
 from transferlm.counts.symbols import BEGIN, UNKNOWN
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError
+from transferlm.models._discounting_kernels import counts_of_counts
 
 __all__ = [
     "Estimate",
@@ -25,6 +26,7 @@ __all__ = [
     "event_counts",
     "fraction_notes",
     "over_contexts",
+    "statistics_of",
     "vocabulary_size",
 ]
 
@@ -121,6 +123,13 @@ def over_contexts(
     work = partial(kernel, values, *settings, level.first, level.suffixes, level.lower, probabilities, left)
     in_pieces(work, even_borders(level.first, THREADS))
     return probabilities, left
+
+
+def statistics_of(values: np.ndarray, top: int) -> list[int]:
+    """How many values, rounded up, are 0 (not told: 0), 1, 2 and so on to `top`."""
+    parts = in_pieces(partial(counts_of_counts, values, top), even(len(values), THREADS))
+    found: list[int] = np.sum(parts, axis=0).tolist()
+    return found
 
 
 def event_counts(trie: Trie, order: int) -> np.ndarray:

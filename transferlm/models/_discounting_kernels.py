@@ -37,13 +37,17 @@ def left_neighbours(suffixes: np.ndarray, found: np.ndarray, begin: int, end: in
 
 
 @njit(cache=True, nogil=True)
-def counts_of_counts(values: np.ndarray, top: int) -> np.ndarray:
-    """How many values, rounded up, are 1 to `top`: int64 (top + 1,), the first of them 0."""
-    found = np.zeros(top + 1, np.int64)
-    for value in values:
-        if 0.0 < value <= top:
-            found[math.ceil(value)] += 1
-    return found
+def counts_of_counts(values: np.ndarray, top: int, begin: int, end: int) -> np.ndarray:
+    """How many of the values `begin:end`, rounded up, are 1 to `top`: int64 (top + 1,), the first of them 0.
+
+    Most values are 1: four sums are kept in turn, so that none waits for the one before.
+    """
+    found = np.zeros((4, top + 1), np.int64)
+    for i in range(begin, end):
+        if 0.0 < values[i] <= top:
+            found[i % 4, math.ceil(values[i])] += 1
+    summed: np.ndarray = found.sum(axis=0)
+    return summed
 
 
 @njit(cache=True, nogil=True)

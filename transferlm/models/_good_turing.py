@@ -15,9 +15,10 @@ from transferlm.models._discounting import (
     event_counts,
     fraction_notes,
     over_contexts,
+    statistics_of,
     vocabulary_size,
 )
-from transferlm.models._discounting_kernels import back_off_katz, counts_of_counts, padded_total
+from transferlm.models._discounting_kernels import back_off_katz, padded_total
 
 __all__ = ["coefficients", "estimate"]
 
@@ -49,7 +50,7 @@ def estimate(trie: Trie, maximum: int = 7, minimum: Sequence[float] | None = Non
     kept = trie.kept(least)
     values = [event_counts(trie, order) for order in range(1, trie.order + 1)]
     vocabulary = vocabulary_size(trie)
-    statistics = [counts_of_counts(found, maximum + 1).tolist() for found in values]
+    statistics = [statistics_of(found, maximum + 1) for found in values]
     ratios, notes = _all_coefficients(statistics)
 
     def weigh(level: Level) -> tuple[np.ndarray, np.ndarray]:

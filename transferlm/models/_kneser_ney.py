@@ -11,8 +11,16 @@ import numpy as np
 from transferlm.counts.pieces import THREADS, even, in_pieces
 from transferlm.counts.symbols import BEGIN
 from transferlm.counts.trie import Trie
-from transferlm.models._discounting import Estimate, Level, build, event_counts, fraction_notes, over_contexts
-from transferlm.models._discounting_kernels import counts_of_counts, interpolate_discounted, left_neighbours
+from transferlm.models._discounting import (
+    Estimate,
+    Level,
+    build,
+    event_counts,
+    fraction_notes,
+    over_contexts,
+    statistics_of,
+)
+from transferlm.models._discounting_kernels import interpolate_discounted, left_neighbours
 
 __all__ = ["discounts", "estimate"]
 
@@ -59,7 +67,7 @@ def estimate(trie: Trie, pruning: Sequence[float] | None = None) -> Estimate:
 
 def _told(order: int, counts: np.ndarray, facts: dict[str, Any], notes: list[str]) -> Sequence[float]:
     """The discounts of an order, which join facts and notes."""
-    statistics = counts_of_counts(counts, 4)[1:].tolist()
+    statistics = statistics_of(counts, 4)[1:]
     amounts = discounts(statistics)
     if amounts is None:
         facts["fallback_orders"].append(order)
