@@ -10,7 +10,7 @@ from numba import njit
 from transferlm.counts.prefetch import prefetch
 from transferlm.counts.symbols import BEGIN, NOTHING, UNKNOWN
 
-__all__ = ["LANES", "block_sizes", "child", "enter_states", "fill", "override", "scatter", "walk"]
+__all__ = ["LANES", "block_sizes", "child", "enter_last", "enter_states", "fill", "override", "scatter", "walk"]
 
 LANES = 16
 """Texts walked in lockstep: enough that the memory of one answers while the others are worked on."""
@@ -61,6 +61,13 @@ def enter_states(
         values[base + node, BACK_OFF] = weights[node]
         matters = first[node + 1] > first[node] or weights[node] != 0.0
         after[node] = base + node if matters else suffix
+
+
+@njit(cache=True, nogil=True)
+def enter_last(suffixes: np.ndarray, below: np.ndarray, after: np.ndarray, begin: int, end: int) -> None:
+    """Write the states after nodes `begin:end` of the last level, which are those after their suffixes."""
+    for node in range(begin, end):
+        after[node] = below[suffixes[node]]
 
 
 @njit(cache=True, nogil=True)

@@ -240,7 +240,8 @@ def _states(back_off: BackOff, levels: np.ndarray, threads: int) -> tuple[np.nda
         enter = partial(kernels.enter_states, *known, states, states.view(np.float32), after[at])
         in_pieces(enter, even(len(weights), threads))
         below = after[at]
-    np.take(below, back_off.suffixes[-1], out=after[-1])
+    enter = partial(kernels.enter_last, back_off.suffixes[-1], below, after[-1])
+    in_pieces(enter, even(len(after[-1]), threads))
     return states, after
 
 

@@ -68,23 +68,26 @@ def interpolate_discounted(
 
     What is not `kept` has its whole value in the mass left; an empty `kept` keeps all.
     """
+    all_kept = len(kept) == 0
+    opens = np.int64(first[begin])
     for context in range(begin, end):
+        closes = np.int64(first[context + 1])
         total = remaining = 0.0
-        for child in range(np.int64(first[context]), np.int64(first[context + 1])):
+        for child in range(opens, closes):
             value = values[child]
+            discount = min(amounts[_class(value)], value)
             total += value
-            stays = len(kept) == 0 or kept[child]
-            remaining += min(amounts[_class(value)], value) if stays else value
-            if child + _AHEAD < len(suffixes):
-                prefetch(lower, np.int64(suffixes[child + _AHEAD]))
+            remaining += discount if all_kept or kept[child] else value
+            probabilities[child] = value - discount
         if total == 0.0:
             total = remaining = 1.0
         share = remaining / total
         left[context] = share
-        for child in range(np.int64(first[context]), np.int64(first[context + 1])):
-            value = values[child]
-            discounted = value - min(amounts[_class(value)], value)
-            probabilities[child] = discounted / total + share * lower[suffixes[child]]
+        for child in range(opens, closes):
+            if child + _AHEAD < len(suffixes):
+                prefetch(lower, np.int64(suffixes[child + _AHEAD]))
+            probabilities[child] = probabilities[child] / total + share * lower[suffixes[child]]
+        opens = closes
 
 
 @njit(cache=True, nogil=True)
