@@ -20,7 +20,7 @@ from transferlm.errors import DataError, ModelFolderError
 __all__ = ["Automaton"]
 
 _BLOCK = 1 << 14
-"""Keys of a block of the hash table: 26,000 slots of 16 bytes, well within a second cache."""
+"""N-grams a block of the hash table, about half of them with a slot: 16 bytes each, well within a second cache."""
 
 _STRETCH = 1 << 14
 """Most positions worked on in one go: short enough that all lanes have work, long beside the context read twice."""
@@ -254,7 +254,7 @@ def _beyond_unigrams(arrays: Sequence[np.ndarray]) -> np.ndarray:
 def _slots(
     first: np.ndarray, symbols: np.ndarray, after: np.ndarray, log_probs: np.ndarray, states: np.ndarray, threads: int
 ) -> np.ndarray:
-    """The hash table; only children are written into `states` instead.
+    """The hash table; a state's only child is written into `states` instead.
 
     Keys are first brought together by blocks of the table that fit a cache, then put in, half by half.
     """
@@ -273,7 +273,12 @@ def _slots(
     middle = int(ends[-1, blocks // 2 - 1])
     half = max(middle, keys - middle) * 8 // 5 + 1
     slots = np.zeros((2 * half, 4), np.uint32)
-    in_pieces(partial(kernels.fill, slots, rows), [0, middle, keys])
+    put = partial(kernels.fill, slots, rows)
+    if threads == 1:
+        put(0, middle)
+        put(middle, keys)
+    else:
+        in_pieces(put, [0, middle, keys])
     return slots
 
 

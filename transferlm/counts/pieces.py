@@ -24,28 +24,28 @@ T = TypeVar("T")
 def in_pieces(work: Callable[[int, int], T], borders: list[int]) -> list[T]:
     """What `work(begin, end)` gives for each stretch between two borders, all stretches at once.
 
-    The work must not depend on where the borders are; so that the number of threads leaves no trace.
+    The work must not depend on where the borders are, so that the number of threads leaves no trace.
     """
     stretches = list(pairwise(borders))
-    if len(stretches) == 1 or borders[-1] - borders[0] < _FEWEST:
-        return [work(begin, end) for begin, end in stretches]
+    if len(stretches) == 1:
+        return [work(*stretches[0])]
     with ThreadPoolExecutor(len(stretches) - 1) as pool:
         others = [pool.submit(work, begin, end) for begin, end in stretches[1:]]
         return [work(*stretches[0]), *(other.result() for other in others)]
 
 
-def even(size: int, threads: int) -> list[int]:
-    """Borders between `threads` stretches of `size` steps."""
-    return [size * piece // threads for piece in range(threads + 1)]
+def even(steps: int, threads: int) -> list[int]:
+    """Borders between stretches of as many steps each, one a thread; a single stretch where the steps are few."""
+    pieces = threads if steps >= _FEWEST else 1
+    return [steps * piece // pieces for piece in range(pieces + 1)]
 
 
 def even_borders(first: np.ndarray, threads: int) -> list[int]:
-    """Borders between groups, `threads` stretches of about as many members.
+    """Borders between groups: stretches of about as many members each, as `even` would have them.
 
     Args:
         first: Where the members of each group begin, and where the last end.
-        threads: Stretches; some may be empty.
+        threads: Most stretches; some may be empty.
     """
-    members = np.linspace(0, first[-1], threads + 1)[1:-1]
-    inner = np.searchsorted(first, members.astype(first.dtype)).tolist()
-    return [0, *inner, len(first) - 1]
+    inner = np.array(even(int(first[-1]), threads)[1:-1], first.dtype)
+    return [0, *np.searchsorted(first, inner).tolist(), len(first) - 1]

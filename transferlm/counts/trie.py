@@ -18,7 +18,7 @@ from transferlm.counts._trie_kernels import (
     level_sizes,
 )
 from transferlm.counts.levels import Levels
-from transferlm.counts.pieces import even_borders, in_pieces
+from transferlm.counts.pieces import even, even_borders, in_pieces
 from transferlm.counts.symbols import NOTHING
 from transferlm.counts.table import CountTable
 from transferlm.errors import DataError, SettingError
@@ -218,15 +218,10 @@ def _levels(table: CountTable, spans: np.ndarray, threads: int) -> tuple[Levels,
     return symbols, bounds
 
 
-def _borders(symbols: np.ndarray, pieces: int) -> list[int]:
+def _borders(symbols: np.ndarray, threads: int) -> list[int]:
     """Borders between pieces of rows of like size, each standing where the first symbol changes."""
-    borders = [0]
-    for piece in range(1, pieces):
-        row = len(symbols) * piece // pieces
-        border = int(np.searchsorted(symbols, symbols[row - 1], side="right")) if row else 0
-        if borders[-1] < border < len(symbols):
-            borders.append(border)
-    return [*borders, len(symbols)]
+    inner = [int(np.searchsorted(symbols, symbols[row - 1], side="right")) for row in even(len(symbols), threads)[1:-1]]
+    return [0, *inner, len(symbols)]
 
 
 def _suffixes(symbols: Levels, first: Sequence[np.ndarray], threads: int) -> Levels:
