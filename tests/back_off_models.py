@@ -64,7 +64,10 @@ def back_off_of(
     return BackOff(
         symbols=[np.array([g[-1] for g in level], np.uint32) for level in levels],
         parents=parents,
-        first=[np.searchsorted(p, np.arange(len(level) + 1)) for level, p in zip(levels, parents[1:], strict=False)],
+        first=[
+            np.searchsorted(p, np.arange(len(level) + 1)).astype(np.uint32)
+            for level, p in zip(levels, parents[1:], strict=False)
+        ],
         suffixes=[np.array([places[k][g[1:]] for g in level], np.uint32) for k, level in enumerate(levels)],
         log_probs=[np.array([p[g] for g in level], np.float32) for level, p in zip(levels, log_probs, strict=True)],
         back_offs=[np.array([b[g] for g in level], np.float32) for level, b in zip(levels, back_offs, strict=False)],

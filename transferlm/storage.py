@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ class Lineage:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide a result."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: looking a package up takes milliseconds."""
     found = {"python": platform.python_version()}
     for package in ("transferlm", "torch", "transformers", "tokenizers", "scikit-learn", "numpy"):
         try:

@@ -75,6 +75,32 @@ def test_taking_away_more_than_there_is_names_the_window(taken: Counts, kind: ty
         table({(1, 4, 2): 2, (4, 2, 0): 1}, kind=kind).subtract(table(taken))
 
 
+@given(tables, tables, st.lists(st.integers(1, 4), min_size=5, max_size=5), st.integers(1, 3))
+@settings(deadline=None)
+def test_merging_gives_new_numbers_on_the_way(left: Counts, right: Counts, steps: list[int], threads: int) -> None:
+    new = np.cumsum([0, *steps]).astype(np.uint32)
+    merged = table(left).merge(table(right), new, threads)
+    assert as_dict(merged) == as_dict(table(left).renumbered(new).merge(table(right)))
+    merged.check()
+
+
+def test_many_rows_merged_on_two_threads_are_those_merged_on_one() -> None:
+    draw = np.random.default_rng(0)
+    left, right = (table(Counter(map(tuple, draw.integers(1, 60, (rows, 3)).tolist()))) for rows in (60_000, 20_000))
+    one, two = left.merge(right), left.merge(right, threads=2)
+    assert as_dict(one) == Counter(as_dict(left)) + Counter(as_dict(right))
+    assert np.array_equal(one.grams, two.grams)
+    assert np.array_equal(one.counts, two.counts)
+
+
+def test_merging_refuses_numbers_that_do_not_fit() -> None:
+    counted = table({(1, 5, 2): 2})
+    with pytest.raises(DataError, match="5 new symbols and a symbol 5"):
+        counted.merge(table({(1, 4, 2): 1}), np.arange(5, dtype=np.uint32))
+    with pytest.raises(DataError, match="symbols 1 and 2 become 2 and 1"):
+        counted.merge(table({(1, 4, 2): 1}), np.array([0, 2, 1, 3, 4, 5], np.uint32))
+
+
 def test_tables_of_two_orders_are_not_merged() -> None:
     with pytest.raises(DataError, match=r"order 3 and 2: shorten the longer with lower\(2\)"):
         table({(1, 4, 2): 2}).merge(table({(1, 4): 2}, order=2))

@@ -63,8 +63,8 @@ def test_arrays_that_may_not_be_written_are_read():
 
 def test_arrays_have_the_agreed_types():
     trie = Trie.of(table_of([[4, 5], [5]], 3))
-    assert {a.dtype for a in [*trie.symbols, *trie.parents, *trie.suffixes]} == {np.dtype(np.uint32)}
-    assert {a.dtype for a in [*trie.first, *trie.counts]} == {np.dtype(np.int64)}
+    assert {a.dtype for a in [*trie.symbols, *trie.parents, *trie.first, *trie.suffixes]} == {np.dtype(np.uint32)}
+    assert {a.dtype for a in trie.counts} == {np.dtype(np.int64)}
     assert Trie.of(table_of([[4]], 2, np.float64)).counts[0].dtype == np.float64
 
 
@@ -113,10 +113,48 @@ def test_rows_that_are_no_windows_of_texts_are_refused(rows):
         Trie.of(CountTable(np.array(rows, np.uint32), np.ones(len(rows), np.int64)))
 
 
-def test_a_gram_without_its_suffix_is_refused():
-    rows = np.array([(1, 4, 5), (2, 0, 0), (4, 6, 2), (5, 2, 0), (6, 2, 0)], np.uint32)
-    with pytest.raises(DataError, match="its last 2 symbols do not"):
+@pytest.mark.parametrize(
+    ("rows", "missing"),
+    [
+        ([(1, 4), (2, 0)], 1),  # 4 begins no window
+        ([(1, 4, 5), (2, 0, 0), (4, 6, 2), (5, 2, 0), (6, 2, 0)], 2),  # 4 is never followed by 5
+        ([(1, 4, 5), (1, 5, 4), (2, 0, 0), (4, 4, 2), (4, 2, 0), (5, 4, 2)], 2),  # nor here, where 4 is followed first
+        ([(1, 4, 4, 2), (2, 0, 0, 0), (4, 2, 0, 0), (4, 4, 5, 2), (4, 5, 2, 0), (5, 2, 0, 0)], 3),
+    ],
+)
+def test_a_gram_without_its_suffix_is_refused(rows, missing):
+    rows = np.array(sorted(rows), np.uint32)
+    with pytest.raises(DataError, match=f"its last {missing} symbols do not"):
         Trie.of(CountTable(rows, np.ones(len(rows), np.int64)))
+
+
+def test_counts_of_weight_that_are_none_are_refused():
+    table = table_of([[4, 5]], 2)
+    for wrong in (0, -1):
+        counts = table.counts.copy()
+        counts[2] = wrong
+        with pytest.raises(DataError, match=r"row 2 .* not a positive"):
+            Trie.of(CountTable(table.grams, counts))
+
+
+@given(TEXTS, ORDERS, st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_the_first_counts_are_those_of_the_level(texts, order, nodes):
+    trie = Trie.of(table_of(texts, order))
+    for one in (trie, trie.pruned([1] * order)):
+        for size in range(1, order + 1):
+            some = min(nodes, one.nodes(size))
+            assert one.first_counts(size, some).tolist() == one.counts[size - 1][:some].tolist()
+
+
+def test_many_rows_and_threads_leave_no_trace():
+    """Enough of them that the work is really divided."""
+    draw = np.random.default_rng(5)
+    table = table_of([(3 + draw.geometric(0.02, size=60)).tolist() for _ in range(400)], 5)
+    one, two = Trie.of(table), Trie.of(table, 2)
+    for name in ("symbols", "first", "suffixes", "counts", "parents"):
+        for expected, got in zip(getattr(one, name), getattr(two, name), strict=True):
+            np.testing.assert_array_equal(got, expected)
 
 
 def test_a_table_of_nothing_is_a_trie_of_nothing():

@@ -31,7 +31,7 @@ SIZES = {
     "table.grams": (8 * WORDS, 3),
     "table.counts": (8 * WORDS,),
     "automaton.slots": (16 * WORDS, 4),
-    "automaton.states": (4 * WORDS, 2),
+    "automaton.states": (4 * WORDS, 5),
     "automaton.unigrams": (WORDS + 4, 3),
     "automaton.levels": (3,),
     "automaton.first": (4 * WORDS + 1,),

@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-from transferlm.counts.symbols import BEGIN, UNKNOWN
+from transferlm.counts.prefetch import prefetch
+from transferlm.counts.symbols import BEGIN, NOTHING, UNKNOWN
 
-__all__ = ["LANES", "child", "fill", "halves", "override", "walk"]
-
-_ir: Any = import_module("llvmlite.ir")
-_cgutils: Any = import_module("numba.core.cgutils")
+__all__ = ["LANES", "block_sizes", "child", "enter_last", "enter_states", "fill", "override", "scatter", "walk"]
 
 LANES = 16
 """Texts walked in lockstep: enough that the memory of one answers while the others are worked on."""
 
 NODE, SYMBOL, CHILD, LOG_PROB = range(4)
-SUFFIX, BACK_OFF = range(2)
+SUFFIX, BACK_OFF, ONLY, ONLY_CHILD, ONLY_LOG_PROB = range(5)
 POSITION, BEGINS, ENDS, TEXT, STATE, NEXT, SLOT = range(7)
 _SPREAD, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _WORD = np.uint64(32)
-
-
-def _prefetching(_: Any, array: Any, row: Any) -> Any:  # noqa: ARG001 - numba reads the names
-    """Ask for the cache line of a row of a two-dimensional array, without waiting for it."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        held = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = _cgutils.get_item_pointer(
-            context, builder, signature.args[0], held, [arguments[1], _ir.Constant(_ir.IntType(64), 0)], False, False
-        )
-        byte, flag = _ir.IntType(8).as_pointer(), _ir.IntType(32)
-        kind = _ir.FunctionType(_ir.VoidType(), [byte, flag, flag, flag])
-        prefetch = _cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(prefetch, [builder.bitcast(place, byte), flag(0), flag(3), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), generate
-
-
-_prefetch: Any = intrinsic(_prefetching)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -64,39 +40,91 @@ def _after(slot: Any, half: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def halves(nodes: np.ndarray, symbols: np.ndarray) -> int:
-    """Keys in the fuller half of a table."""
-    upper = 0
-    for i in range(len(nodes)):
-        upper += _slot(nodes[i], symbols[i], 2)
-    return max(upper, len(nodes) - upper)
+def enter_states(
+    first: np.ndarray,
+    weights: np.ndarray,
+    suffixes: np.ndarray,
+    below: np.ndarray,
+    base: int,
+    states: np.ndarray,
+    values: np.ndarray,
+    after: np.ndarray,
+    begin: int,
+    end: int,
+) -> None:
+    """Write the states of nodes `begin:end` of a level, and the state after each: its own, or its suffix's where a
+    context has neither children nor a weight; `below` holds those of the level below.
+    """
+    for node in range(begin, end):
+        suffix = below[suffixes[node]]
+        states[base + node, SUFFIX] = suffix
+        values[base + node, BACK_OFF] = weights[node]
+        matters = first[node + 1] > first[node] or weights[node] != 0.0
+        after[node] = base + node if matters else suffix
 
 
 @njit(cache=True, nogil=True)
-def fill(
-    slots: np.ndarray,
-    values: np.ndarray,
-    nodes: np.ndarray,
+def enter_last(suffixes: np.ndarray, below: np.ndarray, after: np.ndarray, begin: int, end: int) -> None:
+    """Write the states after nodes `begin:end` of the last level, which are those after their suffixes."""
+    for node in range(begin, end):
+        after[node] = below[suffixes[node]]
+
+
+@njit(cache=True, nogil=True)
+def block_sizes(first: np.ndarray, symbols: np.ndarray, blocks: int, begin: int, end: int) -> np.ndarray:
+    """How many children of the states `begin:end` belong into each block of the table: those that have a sibling."""
+    sizes = np.zeros(blocks, np.int64)
+    for state in range(begin, end):
+        if first[state + 1] > first[state] + 1:
+            for key in range(np.int64(first[state]), np.int64(first[state + 1])):
+                sizes[_slot(state, symbols[key], blocks)] += 1
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def scatter(
+    first: np.ndarray,
     symbols: np.ndarray,
     children: np.ndarray,
     log_probs: np.ndarray,
-    part: int,
+    states: np.ndarray,
+    states_values: np.ndarray,
+    places: np.ndarray,
+    rows: np.ndarray,
+    values: np.ndarray,
+    begin: int,
+    end: int,
 ) -> None:
-    """Put the keys of one half (0 or 1) into the table, in their order."""
-    size, half, ahead = len(slots), len(slots) // 2, 16
-    low, high = part * half, (part + 1) * half
-    for i in range(len(nodes)):
-        if i + ahead < len(nodes):
-            next_slot = _slot(nodes[i + ahead], symbols[i + ahead], size)
-            if low <= next_slot < high:
-                _prefetch(slots, next_slot)
-        slot = _slot(nodes[i], symbols[i], size)
-        if slot < low or slot >= high:
+    """Put the children of the states `begin:end` where their block's next row is, an only child into its state's row;
+    `places` move.
+    """
+    for state in range(begin, end):
+        key, last = np.int64(first[state]), np.int64(first[state + 1]) - 1
+        if key == last:
+            states[state, ONLY], states[state, ONLY_CHILD] = symbols[key], children[key]
+            states_values[state, ONLY_LOG_PROB] = log_probs[key]
             continue
+        while key <= last:
+            block = _slot(state, symbols[key], len(places))
+            row = places[block]
+            places[block] = row + 1
+            rows[row, NODE], rows[row, SYMBOL], rows[row, CHILD] = state, symbols[key], children[key]
+            values[row, LOG_PROB] = log_probs[key]
+            key += 1
+
+
+@njit(cache=True, nogil=True)
+def fill(slots: np.ndarray, rows: np.ndarray, begin: int, end: int) -> None:
+    """Put rows into the table, in their order; those of one half alone."""
+    size, half, ahead = len(slots), len(slots) // 2, 8
+    for row in range(begin, end):
+        if row + ahead < end:
+            prefetch(slots, _slot(rows[row + ahead, NODE], rows[row + ahead, SYMBOL], size))
+        slot = _slot(rows[row, NODE], rows[row, SYMBOL], size)
         while slots[slot, NODE] != 0:
             slot = _after(slot, half)
-        slots[slot, NODE], slots[slot, SYMBOL], slots[slot, CHILD] = nodes[i], symbols[i], children[i]
-        values[slot, LOG_PROB] = log_probs[i]
+        for column in range(4):
+            slots[slot, column] = rows[row, column]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -113,9 +141,11 @@ def _find(slots: Any, slot: Any, node: Any, symbol: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def child(slots: Any, node: Any, symbol: Any) -> Any:
+def child(slots: Any, states: Any, state: Any, symbol: Any) -> Any:
     """The state after a state's child for a symbol, -1 where there is none."""
-    slot = _find(slots, _slot(node, symbol, len(slots)), node, symbol)
+    if states[state, ONLY] != NOTHING:
+        return np.int64(states[state, ONLY_CHILD]) if states[state, ONLY] == symbol else -1
+    slot = _find(slots, _slot(state, symbol, len(slots)), state, symbol)
     return np.int64(slots[slot, CHILD]) if slot >= 0 else -1
 
 
@@ -179,18 +209,25 @@ def walk(
             state = lane[STATE]
             if state > 0:
                 symbol = lane[NEXT]
-                slot = _find(slots, lane[SLOT], state, symbol)
-                if slot >= 0:
+                found, after, log_prob = False, np.int64(0), np.float32(0.0)
+                if states[state, ONLY] != NOTHING:
+                    found = np.int64(states[state, ONLY]) == symbol
+                    after, log_prob = np.int64(states[state, ONLY_CHILD]), states_values[state, ONLY_LOG_PROB]
+                else:
+                    slot = _find(slots, lane[SLOT], state, symbol)
+                    if slot >= 0:
+                        found, after, log_prob = True, np.int64(slots[slot, CHILD]), slots_values[slot, LOG_PROB]
+                if found:
                     order = _order_of(levels, state) + 1 if len(orders) else 0
-                    _tell(log_probs, orders, lane, carried[which] + slots_values[slot, LOG_PROB], order)
-                    state = np.int64(slots[slot, CHILD])
+                    _tell(log_probs, orders, lane, carried[which] + log_prob, order)
+                    state = after
                 else:
                     carried[which] += states_values[state, BACK_OFF]
                     shorter = np.int64(states[state, SUFFIX])
                     if 0 < shorter < state:
                         lane[STATE], lane[SLOT] = shorter, _slot(shorter, symbol, size)
-                        _prefetch(slots, lane[SLOT])
-                        _prefetch(states, shorter)
+                        prefetch(slots, lane[SLOT])
+                        prefetch(states, shorter)
                         active += 1
                         continue
                     row = symbol if symbol < vocabulary else UNKNOWN
@@ -223,8 +260,8 @@ def walk(
                 if state > 0:
                     symbol = np.int64(unigrams[row, 0])
                     lane[NEXT], lane[SLOT] = symbol, _slot(state, symbol, size)
-                    _prefetch(slots, lane[SLOT])
-                    _prefetch(states, state)
+                    prefetch(slots, lane[SLOT])
+                    prefetch(states, state)
                     active += 1
                     break
                 _tell(log_probs, orders, lane, unigrams_values[row, 2], 1)

@@ -27,12 +27,13 @@ def extend(
         found[position] = -1
         if parent < 0:
             continue
-        low, high = first[parent], first[parent + 1]
+        low, last = np.int64(first[parent]), np.int64(first[parent + 1])
+        high = last
         while low < high:
             middle = (low + high) // 2
             if symbols[middle] < ids[position]:
                 low = middle + 1
             else:
                 high = middle
-        if low < first[parent + 1] and symbols[low] == ids[position]:
+        if low < last and symbols[low] == ids[position]:
             found[position] = low

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from transferlm.counts.prefetch import prefetch
 from transferlm.counts.symbols import BEGIN, END, NOTHING
 
-__all__ = ["fill_levels", "find_suffixes", "level_sizes"]
+__all__ = ["add_counts", "fill_levels", "find_suffixes", "find_suffixes_by_context", "grouped", "level_sizes"]
+
+_AHEAD = 16
+"""Nodes looked ahead, so that the memory of their suffixes' children is there when it is their turn."""
+
+
+_NOWHERE = np.uint32(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
@@ -36,35 +43,41 @@ def _is_window(grams: np.ndarray, row: int, depth: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def level_sizes(grams: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, int]:
-    """New nodes of each order in rows `begin:end`, and the first that is out of place or no window (-1: none)."""
+def level_sizes(
+    grams: np.ndarray, counts: np.ndarray, spans: np.ndarray, begin: int, end: int
+) -> tuple[np.ndarray, int]:
+    """New nodes of each order in rows `begin:end`, and the first row with a fault (-1: none).
+
+    Faults are a place out of order, no window of a text, a count that is none. `spans`, uint8 (rows, 2), gets what each
+    row shares with the row before, and its length.
+    """
     order = grams.shape[1]
     sizes = np.zeros(order, np.int64)
     for row in range(begin, end):
         depth = _shared(grams, row)
         if row > 0 and (depth == order or grams[row, depth] < grams[row - 1, depth]):
             return sizes, row
-        if not _is_window(grams, row, depth):
+        if not _is_window(grams, row, depth) or not 0 < counts[row] < np.inf:
             return sizes, row
-        for place in range(depth, order):
-            if grams[row, place] == NOTHING:
-                break
+        length = order
+        while grams[row, length - 1] == NOTHING:
+            length -= 1
+        for place in range(depth, length):
             sizes[place] += 1
+        spans[row, 0], spans[row, 1] = depth, length
     return sizes, -1
 
 
 @njit(cache=True, nogil=True)
 def fill_levels(
     grams: np.ndarray,
-    row_counts: np.ndarray,
+    spans: np.ndarray,
     begin: int,
     end: int,
     made: np.ndarray,
     bases: np.ndarray,
     symbols: np.ndarray,
-    parents: np.ndarray,
     first: np.ndarray,
-    counts: np.ndarray,
 ) -> None:
     """Write the nodes of rows `begin:end`, `made` of each order standing before them.
 
@@ -72,25 +85,36 @@ def fill_levels(
     """
     order = grams.shape[1]
     for row in range(begin, end):
-        for place in range(_shared(grams, row), order):
-            if grams[row, place] == NOTHING:
-                break
+        for place in range(spans[row, 0], spans[row, 1]):
             node = bases[place] + made[place]
             symbols[node] = grams[row, place]
-            parents[node] = made[place - 1] - 1 if place > 0 else 0
             if place + 1 < order:
                 first[node + place] = made[place + 1]
-            counts[node] = 0
             made[place] += 1
-        for place in range(order):
-            if grams[row, place] == NOTHING:
-                break
-            counts[bases[place] + made[place] - 1] += row_counts[row]
+
+
+@njit(cache=True, nogil=True)
+def add_counts(row_counts: np.ndarray, spans: np.ndarray, order: int, counts: np.ndarray) -> None:
+    """Write the counts of the first nodes of an order, as many as `counts` has room for."""
+    node = -1
+    for row in range(len(row_counts)):
+        if spans[row, 1] < order:
+            continue
+        if spans[row, 0] < order:
+            node += 1
+            if node == len(counts):
+                return
+            counts[node] = 0
+        counts[node] += row_counts[row]
 
 
 @njit(cache=True, nogil=True)
 def _gallop(symbols: np.ndarray, low: np.int64, high: np.int64, symbol: np.uint32) -> np.int64:
     """The first place in `low:high`, ascending, whose symbol is not below the one sought, else `high`."""
+    for _ in range(2):
+        if low == high or symbols[low] >= symbol:
+            return low
+        low += 1
     step = np.int64(1)
     while low + step < high and symbols[low + step] <= symbol:
         low += step
@@ -108,7 +132,7 @@ def _gallop(symbols: np.ndarray, low: np.int64, high: np.int64, symbol: np.uint3
 @njit(cache=True, nogil=True)
 def find_suffixes(
     symbols: np.ndarray,
-    parents: np.ndarray,
+    own: np.ndarray,
     parent_suffixes: np.ndarray,
     first: np.ndarray,
     lower_symbols: np.ndarray,
@@ -116,18 +140,66 @@ def find_suffixes(
     begin: int,
     end: int,
 ) -> int:
-    """Write the suffixes of nodes `begin:end` of a level; gives the first node that has none, -1 where all do.
+    """Write the suffixes of the children of nodes `begin:end`; gives the first child that has none, -1 where all do.
 
-    `first` bounds, in `lower_symbols`, the children of the nodes that `parent_suffixes` names.
+    `own` bounds, in `symbols`, the children of these nodes; `first` bounds, in `lower_symbols`, those of the nodes that
+    `parent_suffixes` names.
     """
-    last, low, high = np.int64(-1), np.int64(0), np.int64(0)
-    for node in range(begin, end):
-        parent = np.int64(parents[node])
-        if parent != last:
-            context = np.int64(parent_suffixes[parent])
-            last, low, high = parent, first[context], first[context + 1]
-        low = _gallop(lower_symbols, low, high, symbols[node])
-        if low == high or lower_symbols[low] != symbols[node]:
-            return node
-        suffixes[node] = low
+    for parent in range(begin, end):
+        if parent + 2 * _AHEAD < end:
+            prefetch(first, np.int64(parent_suffixes[parent + 2 * _AHEAD]))
+            prefetch(lower_symbols, np.int64(first[parent_suffixes[parent + _AHEAD]]))
+        context = parent_suffixes[parent]
+        low, high = np.int64(first[context]), np.int64(first[context + 1])
+        for node in range(np.int64(own[parent]), np.int64(own[parent + 1])):
+            low = _gallop(lower_symbols, low, high, symbols[node])
+            if low == high or lower_symbols[low] != symbols[node]:
+                return node
+            suffixes[node] = low
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def grouped(suffixes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the nodes of each suffix begin in a list of all nodes by suffix, (size + 1,), and that list."""
+    begins = np.zeros(size + 2, np.int64)
+    for suffix in suffixes:
+        begins[suffix + 2] += 1
+    begins = np.cumsum(begins)
+    nodes = np.empty(len(suffixes), np.uint32)
+    for node in range(len(suffixes)):
+        nodes[begins[suffixes[node] + 1]] = node
+        begins[suffixes[node] + 1] += 1
+    return begins[: size + 1], nodes
+
+
+@njit(cache=True, nogil=True)
+def find_suffixes_by_context(
+    symbols: np.ndarray,
+    own: np.ndarray,
+    begins: np.ndarray,
+    parents: np.ndarray,
+    first: np.ndarray,
+    lower_symbols: np.ndarray,
+    vocabulary: int,
+    suffixes: np.ndarray,
+    begin: int,
+    end: int,
+) -> int:
+    """The same for the children of the nodes whose suffixes are `begin:end`, as `grouped` tells them.
+
+    Quicker where contexts have many children: those of one context after the other are looked up by their symbol.
+    """
+    places = np.full(vocabulary, _NOWHERE, np.uint32)
+    for context in range(begin, end):
+        low, high = np.int64(first[context]), np.int64(first[context + 1])
+        for child in range(low, high):
+            places[lower_symbols[child]] = child
+        for row in range(begins[context], begins[context + 1]):
+            parent = parents[row]
+            for node in range(np.int64(own[parent]), np.int64(own[parent + 1])):
+                place = np.int64(places[symbols[node]]) if symbols[node] < vocabulary else high
+                if not low <= place < high:
+                    return node
+                suffixes[node] = place
     return -1

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from transferlm.counts import _automaton_kernels as kernels
 from transferlm.counts.back_off import BackOff
+from transferlm.counts.levels import Levels
+from transferlm.counts.pieces import even, even_borders, in_pieces
 from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
 from transferlm.errors import DataError, ModelFolderError
 
 __all__ = ["Automaton", "frozen", "texts_in"]
+
+_BLOCK = 1 << 14
+"""N-grams a block of the hash table, about half of them with a slot: 16 bytes each, well within a second cache."""
 
 _STRETCH = 1 << 14
 """Most positions worked on in one go: short enough that all lanes have work, long beside the context read twice."""
@@ -29,15 +35,16 @@ class Automaton:
     unigram is UNKNOWN.
 
     Attributes:
-        slots: uint32 (slots, 4), an open-addressing hash table: state (0 where empty), symbol, the state after them,
-            and their log-probability as float32 bits. The halves of the table are filled apart; at most
-            two thirds full.
-        states: uint32 (states, 2): the state of the shorter context, and the back-off weight's natural log as float32
-            bits.
+        slots: uint32 (slots, 4), an open-addressing hash table of the children that have siblings: state (0 where
+            empty), symbol, the state after them, and their log-probability as float32 bits. The halves of the table are
+            filled apart; at most two thirds full.
+        states: uint32 (states, 5): the state of the shorter context, the back-off weight's natural log as float32
+            bits, and of a state with one child alone, as more than half of them are, what a slot would tell: symbol
+            (NOTHING for any other state), the state after it and log-probability.
         unigrams: uint32 (vocabulary, 3), indexed by symbol: the symbol it counts as, the state after it alone, and its
             log-probability as float32 bits.
         levels: int64 (order,): where the states of each level begin, and where the last end.
-        first: int64 (states + 1,): where the children of each state begin in `symbols`; none for state 0.
+        first: uint32 (states + 1,): where the children of each state begin in `symbols`; none for state 0.
         symbols: uint32 (n-grams of two symbols and more,): last symbols.
         log_probs: float32, beside `symbols`: natural logs of their probabilities.
     """
@@ -56,24 +63,17 @@ class Automaton:
 
         Args:
             back_off: The model.
-            threads: 1 or 2; the result is the same.
+            threads: How many work at it; the result is the same.
             vocabulary: Symbols there are, if more than the highest with a unigram tells.
         """
         levels = np.cumsum([1] + [back_off.nodes(level) for level in range(1, back_off.order)], dtype=np.int64)
-        states, after = _states(back_off, levels)
-        symbols = _joined(back_off.symbols[1:], np.uint32)
-        log_probs = _joined(back_off.log_probs[1:], np.float32)
-        parents = _joined([p + np.uint32(at) for p, at in zip(back_off.parents[1:], levels, strict=False)], np.uint32)
-        keyed = (parents, symbols, _joined(after[1:], np.uint32), log_probs)
-        return cls(
-            slots=_slots(keyed, threads),
-            states=states,
-            unigrams=_unigrams(back_off, after[0], vocabulary),
-            levels=levels,
-            first=_first(back_off),
-            symbols=symbols,
-            log_probs=log_probs,
-        )
+        states, after = _states(back_off, levels, threads)
+        unigrams = _unigrams(back_off, after[0], vocabulary)
+        symbols, log_probs = (_beyond_unigrams(arrays) for arrays in (back_off.symbols, back_off.log_probs))
+        first = _first(back_off, len(states))
+        del back_off  # the table of slots needs more memory than all before
+        slots = _slots(first, symbols, _beyond_unigrams(after), log_probs, states, threads)
+        return cls(slots, states, unigrams, levels, first, symbols, log_probs)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Automaton:
@@ -181,7 +181,7 @@ class Automaton:
 
     def _after(self, state: int, symbol: int) -> int:
         for context in self._path(state):
-            found = int(kernels.child(frozen(self.slots), context, symbol))
+            found = int(kernels.child(frozen(self.slots), frozen(self.states), context, symbol))
             if found >= 0:
                 return found if found < len(self.states) else 0
         found = int(self.unigrams[symbol if symbol < self.vocabulary else UNKNOWN, 1])
@@ -203,10 +203,10 @@ class Automaton:
         states, ngrams = len(self.states), len(self.symbols)
         shapes = {
             "slots": (np.uint32, (max(2, len(self.slots) // 2 * 2), 4)),
-            "states": (np.uint32, (max(1, states), 2)),
+            "states": (np.uint32, (max(1, states), 5)),
             "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
             "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
-            "first": (np.int64, (states + 1,)),
+            "first": (np.uint32, (states + 1,)),
             "symbols": (np.uint32, (ngrams,)),
             "log_probs": (np.float32, (ngrams,)),
         }
@@ -238,30 +238,55 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _states(back_off: BackOff, levels: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The table of states, and the state after each n-gram, an array a level."""
-    states = np.zeros((levels[-1], 2), np.uint32)
-    shorter, after = np.zeros(1, np.uint32), list[np.ndarray]()
-    for level in range(1, back_off.order + 1):
-        suffixes = shorter[back_off.suffixes[level - 1]]
-        if level == back_off.order:
-            return states, [*after, suffixes]
-        part = slice(levels[level - 1], levels[level])
-        weights = back_off.back_offs[level - 1]
-        states[part, kernels.SUFFIX] = suffixes
-        states.view(np.float32)[part, kernels.BACK_OFF] = weights
-        matters = (np.diff(back_off.first[level - 1]) > 0) | (weights != 0)
-        shorter = np.where(matters, np.arange(levels[level - 1], levels[level], dtype=np.uint32), suffixes)
-        after.append(shorter)
-    raise ModelFolderError("a back-off model of order 0: make the model again")
+def _states(back_off: BackOff, levels: np.ndarray, threads: int) -> tuple[np.ndarray, Levels]:
+    """The table of states, and the state after each n-gram."""
+    states = np.zeros((levels[-1], 5), np.uint32)
+    after = Levels.empty([back_off.nodes(level + 1) for level in range(back_off.order)], np.uint32)
+    below = np.zeros(1, np.uint32)
+    for at, (first, weights) in enumerate(zip(back_off.first, back_off.back_offs, strict=True)):
+        known = first, weights, back_off.suffixes[at], below, int(levels[at])
+        enter = partial(kernels.enter_states, *known, states, states.view(np.float32), after[at])
+        in_pieces(enter, even(len(weights), threads))
+        below = after[at]
+    enter = partial(kernels.enter_last, back_off.suffixes[-1], below, after[-1])
+    in_pieces(enter, even(len(after[-1]), threads))
+    return states, after
 
 
-def _slots(keyed: tuple[np.ndarray, ...], threads: int) -> np.ndarray:
-    half = kernels.halves(*keyed[:2]) * 8 // 5 + 1
+def _beyond_unigrams(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays of the levels from the second on as one."""
+    levels = Levels.of(arrays)
+    return levels.joined[levels.borders[1] :]
+
+
+def _slots(
+    first: np.ndarray, symbols: np.ndarray, after: np.ndarray, log_probs: np.ndarray, states: np.ndarray, threads: int
+) -> np.ndarray:
+    """The hash table; a state's only child is written into `states` instead.
+
+    Keys are first brought together by blocks of the table that fit a cache, then put in, half by half.
+    """
+    blocks = 2 * (1 + len(symbols) // (2 * _BLOCK))
+    borders = even_borders(first, threads)
+    sizes = np.array(in_pieces(partial(kernels.block_sizes, first, symbols, blocks), borders))
+    ends = np.cumsum(sizes.T).reshape(blocks, len(sizes)).T
+    places, keys = dict(zip(borders, ends - sizes, strict=False)), int(ends[-1, -1])
+    rows = np.empty((keys, 4), np.uint32)
+    tables = states, states.view(np.float32), rows, rows.view(np.float32)
+
+    def scatter(begin: int, end: int) -> None:
+        kernels.scatter(first, symbols, after, log_probs, *tables[:2], places[begin], *tables[2:], begin, end)
+
+    in_pieces(scatter, borders)
+    middle = int(ends[-1, blocks // 2 - 1])
+    half = max(middle, keys - middle) * 8 // 5 + 1
     slots = np.zeros((2 * half, 4), np.uint32)
-    values, fill = slots.view(np.float32), cast(Any, kernels.fill)
-    with ThreadPoolExecutor(min(threads, 2)) as pool:
-        list(pool.map(lambda part: fill(slots, values, *keyed, part), (0, 1)))
+    put = partial(kernels.fill, slots, rows)
+    if threads == 1:
+        put(0, middle)
+        put(middle, keys)
+    else:
+        in_pieces(put, [0, middle, keys])
     return slots
 
 
@@ -278,14 +303,10 @@ def _unigrams(back_off: BackOff, after: np.ndarray, vocabulary: int) -> np.ndarr
     return unigrams
 
 
-def _first(back_off: BackOff) -> np.ndarray:
+def _first(back_off: BackOff, states: int) -> np.ndarray:
     """Where the children of each state begin among the n-grams of two symbols and more."""
-    parts, offset = [np.zeros(1, np.int64)], 0
-    for level in range(1, back_off.order):
-        parts.append(back_off.first[level - 1][:-1] + offset)
-        offset += back_off.nodes(level + 1)
-    return np.concatenate([*parts, np.array([offset], np.int64)])
-
-
-def _joined(parts: Sequence[np.ndarray], kind: type[np.generic]) -> np.ndarray:
-    return np.concatenate([np.zeros(0, kind), *parts])
+    found, state, offset = np.zeros(states + 1, np.uint32), 1, 0
+    for level, bounds in enumerate(back_off.first, 2):
+        np.add(bounds, np.uint32(offset), out=found[state : state + len(bounds)])
+        state, offset = state + len(bounds) - 1, offset + back_off.nodes(level)
+    return found

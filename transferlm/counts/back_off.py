@@ -24,7 +24,7 @@ class BackOff:
     Attributes:
         symbols: uint32 (nodes,) a level: the last symbol of each n-gram.
         parents: uint32 (nodes,) a level: node, one level lower, of the n-gram without its last symbol; 0 at level 1.
-        first: int64 (nodes + 1,) for each level but the last: where each node's children begin one level higher.
+        first: uint32 (nodes + 1,) for each level but the last: where each node's children begin one level higher.
         suffixes: uint32 (nodes,) a level: node, one level lower, of the n-gram without its first symbol; 0 at level 1.
         log_probs: float32 (nodes,) a level: natural log of p(last symbol | the symbols before). -inf where there is
             none, as for BEGIN.
@@ -84,7 +84,7 @@ class BackOff:
             "log_probs": (self.log_probs[at], np.float32, nodes),
         }
         if level < self.order:
-            arrays["first"] = (self.first[at], np.int64, nodes + 1)
+            arrays["first"] = (self.first[at], np.uint32, nodes + 1)
             arrays["back_offs"] = (self.back_offs[at], np.float32, nodes)
         for name, (array, kind, length) in arrays.items():
             if array.dtype != kind or array.shape != (length,):

@@ -13,6 +13,7 @@ import numpy as np
 
 from transferlm.counts.counting import count
 from transferlm.counts.mapped_arrays import part, prefixed
+from transferlm.counts.pieces import THREADS
 from transferlm.counts.symbols import FIRST_WORD
 from transferlm.counts.table import CountTable, NotCountedError
 from transferlm.errors import DataError
@@ -64,7 +65,7 @@ class CountedText:
     def merge(self, other: CountedText) -> CountedText:
         """Counts of both texts: to the bit those of counting them together."""
         lexicon, mine, theirs = self.lexicon.union(other.lexicon)
-        return CountedText(lexicon, self.table.renumbered(mine).merge(other.table.renumbered(theirs)))
+        return CountedText(lexicon, self.table.merge(other.table.renumbered(theirs), mine, THREADS))
 
     def subtract(self, other: CountedText) -> CountedText:
         """Counts without the other's: to the bit those of never having seen that text.

@@ -46,14 +46,20 @@ class Lookup:
     threads: int = 1
 
     @cached_property
+    def _counts(self) -> list[np.ndarray]:
+        """The counts of the n-grams of each length."""
+        return list(self.trie.counts)
+
+    @cached_property
     def _contexts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Totals and types of the contexts of each length, float64 (nodes,); BEGIN follows nothing."""
-        unigrams = self.trie.counts[0].astype(np.float64)
+        unigrams = self._counts[0].astype(np.float64)
         unigrams[self.trie.symbols[0] == BEGIN] = 0
         found = [(np.array([unigrams.sum()]), np.array([float(np.count_nonzero(unigrams))]))]
-        for level, first in enumerate(self.trie.first):
-            parents, counts = self.trie.parents[level + 1], self.trie.counts[level + 1]
-            found.append((np.bincount(parents, counts, minlength=len(first) - 1), np.diff(first).astype(np.float64)))
+        for counts, first in zip(self._counts[1:], self.trie.first, strict=True):
+            types = np.diff(first)
+            contexts = np.repeat(np.arange(len(types)), types)
+            found.append((np.bincount(contexts, counts, minlength=len(types)), types.astype(np.float64)))
         return found
 
     def nodes(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -72,7 +78,7 @@ class Lookup:
         ids = frozen(np.ascontiguousarray(ids, np.uint32))
         borders = np.linspace(0, len(ids), self.threads + 1).astype(int).tolist()
         before = np.zeros(len(ids), np.int64)
-        bounds = [np.array([0, trie.nodes(1)], np.int64), *trie.first]
+        bounds = [np.array([0, trie.nodes(1)], np.uint32), *trie.first]
         look = cast(Any, extend)
         with ThreadPoolExecutor(self.threads) as pool:
             for level in range(trie.order):
@@ -96,7 +102,7 @@ class Lookup:
         for k in range(self.trie.order):
             own, seen = nodes[:, k], np.flatnonzero(context >= 0)
             known = np.flatnonzero((own >= 0) & (context >= 0))
-            found.counts[known, k] = self.trie.counts[k][own[known]]
+            found.counts[known, k] = self._counts[k][own[known]]
             found.totals[seen, k] = self._contexts[k][0][context[seen]]
             found.types[seen, k] = self._contexts[k][1][context[seen]]
             if counted is not None:
@@ -109,12 +115,12 @@ class Lookup:
         """Take off what each text itself has counted at these places: text, context and n-gram of each."""
         texts, context, own = around
         _, first, gram_of, times = np.unique(
-            texts * np.int64(len(self.trie.counts[k])) + own, return_index=True, return_inverse=True, return_counts=True
+            texts * np.int64(len(self._counts[k])) + own, return_index=True, return_inverse=True, return_counts=True
         )
         _, context_of, uses = np.unique(
             texts * np.int64(len(self._contexts[k][0])) + context, return_inverse=True, return_counts=True
         )
-        alone = times >= self.trie.counts[k][own[first]]
+        alone = times >= self._counts[k][own[first]]
         vanished = np.bincount(context_of[first], alone, minlength=len(uses))
         found.counts[places, k] -= times[gram_of]
         found.totals[places, k] -= uses[context_of]

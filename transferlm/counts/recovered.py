@@ -41,7 +41,7 @@ def recovered(automaton: Automaton) -> BackOff:
         symbols=symbols,
         parents=parents,
         first=first,
-        suffixes=_suffixes(symbols, parents, [np.array([0, len(listed)]), *first]),
+        suffixes=_suffixes(symbols, [np.array([0, len(listed)], np.uint32), *first]),
         log_probs=[log_probs[listed], *(automaton.log_probs[part] for part in parts)],
         back_offs=back_offs,
         unknown=float(log_probs[UNKNOWN]),
@@ -55,7 +55,7 @@ def _check(automaton: Automaton, states: np.ndarray) -> None:
     levels, first = automaton.levels, automaton.first
     _demand(levels[0] == 1 and np.all(np.diff(levels) >= 0))
     _demand(np.all(states < levels[min(1, len(levels) - 1)]))
-    _demand(first[0] == 0 and first[-1] == len(automaton.symbols) and np.all(np.diff(first) >= 0))
+    _demand(first[0] == 0 and first[-1] == len(automaton.symbols) and np.all(first[1:] >= first[:-1]))
 
 
 def _contexts(automaton: Automaton, states: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -66,16 +66,17 @@ def _contexts(automaton: Automaton, states: np.ndarray) -> tuple[list[np.ndarray
     children, weights = np.diff(automaton.first), automaton.states.view(np.float32)[:, BACK_OFF]
     own = [states, *(np.arange(begin, end) for begin, end in pairwise(automaton.levels[1:].tolist()))]
     orders = own[: automaton.order - 1]
-    first = [np.concatenate([[0], np.cumsum(np.where(rows > 0, children[rows], 0))]) for rows in orders]
+    counts = [np.where(rows > 0, children[rows], 0) for rows in orders]
+    first = [np.concatenate([[0], np.cumsum(found)]).astype(np.uint32) for found in counts]
     return first, [np.where(rows > 0, weights[rows], np.float32(0)) for rows in orders]
 
 
-def _suffixes(symbols: list[np.ndarray], parents: list[np.ndarray], bounds: list[np.ndarray]) -> list[np.ndarray]:
-    suffixes = [parents[0]]
+def _suffixes(symbols: list[np.ndarray], bounds: list[np.ndarray]) -> list[np.ndarray]:
+    suffixes = [np.zeros(len(symbols[0]), np.uint32)]
     for level in range(1, len(symbols)):
         found = np.empty(len(symbols[level]), np.uint32)
-        arrays = symbols[level], parents[level], suffixes[-1], bounds[level - 1], symbols[level - 1], found
-        _demand(find_suffixes(*arrays, 0, len(found)) < 0)
+        arrays = symbols[level], bounds[level], suffixes[-1], bounds[level - 1], symbols[level - 1], found
+        _demand(find_suffixes(*arrays, 0, len(bounds[level]) - 1) < 0)
         suffixes.append(found)
     return suffixes
 

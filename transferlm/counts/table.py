@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from transferlm.counts._table_kernels import add_rows, first_fault, mark_used, shorten, subtract_rows
+from transferlm.counts._table_kernels import add_rows, find_places, first_fault, mark_used, shorten, subtract_rows
+from transferlm.counts.pieces import even, in_pieces
 from transferlm.counts.symbols import NOTHING
 from transferlm.errors import DataError, ModelFolderError, SettingError
 
@@ -87,18 +88,33 @@ class CountTable:
         total: int | float = self.counts.sum().item()
         return total
 
-    def merge(self, other: CountTable) -> CountTable:
+    def merge(self, other: CountTable, numbers: np.ndarray | None = None, threads: int = 1) -> CountTable:
         """The counts of both: the table of all their texts.
 
+        Args:
+            other: The other table.
+            numbers: uint32, new symbols of this table's own, strictly ascending from NOTHING on; `other` has its
+                already. None leaves them as they are.
+            threads: How many work at it; the result is the same.
+
         Raises:
-            DataError: The orders differ.
+            DataError: The orders differ, or `numbers` do not cover the symbols or do not ascend.
         """
         self._check_order(other)
-        rows = len(self) + len(other)
+        if numbers is None:
+            numbers = np.arange(int(self.grams.max(initial=NOTHING)) + 1, dtype=np.uint32)
+        _check_numbers(numbers, np.arange(len(numbers)))
         ours, theirs = self._alike(other)
+        places, absent = np.empty(len(other), np.int64), np.empty(len(other), np.bool_)
+        find = partial(find_places, self.grams, numbers, other.grams, places, absent)
+        in_pieces(find, even(len(other), threads))
+        added = np.concatenate([np.zeros(1, np.int64), np.cumsum(absent)])
+        rows = len(self) + int(added[-1])
         grams, counts = np.empty((rows, self.order), np.uint32), np.empty(rows, ours.dtype)
-        written = add_rows(self.grams, ours, other.grams, theirs, grams, counts)
-        return CountTable(grams[:written], counts[:written])
+        add = partial(add_rows, self.grams, ours, numbers, other.grams, theirs, places, added, grams, counts)
+        if not all(in_pieces(add, even(len(self), threads))):
+            raise _without_number(self.grams, numbers)
+        return CountTable(grams, counts)
 
     def subtract(self, other: CountTable) -> CountTable:
         """The counts without those of `other`: the table as if its texts had never been counted.
@@ -137,19 +153,12 @@ class CountTable:
         Raises:
             DataError: `new` does not cover the symbols, or changes their order.
         """
-        if new.dtype != np.uint32 or new.ndim != 1 or not len(new) or new[NOTHING] != NOTHING:
-            raise DataError(f"new symbols are {new.dtype} {new.shape}: they must be uint32 and begin with {NOTHING}")
+        _check_numbers(new, np.zeros(1, np.int64))
         used = np.zeros(len(new), np.bool_)
         used[NOTHING] = True
         if not mark_used(self.grams, used):
-            raise DataError(f"{len(new):,} new symbols and a symbol {self.grams.max():,}: each needs a new one")
-        old = np.flatnonzero(used)
-        falls = np.flatnonzero(new[old][1:] <= new[old][:-1])
-        if len(falls):
-            before, after = old[falls[0]], old[falls[0] + 1]
-            raise DataError(
-                f"symbols {before} and {after} become {new[before]} and {new[after]}: new numbers must keep their order"
-            )
+            raise _without_number(self.grams, new)
+        _check_numbers(new, np.flatnonzero(used))
         return CountTable(new[self.grams], self.counts)
 
     def lower(self, order: int) -> CountTable:
@@ -207,3 +216,19 @@ class CountTable:
         """The counts of both in one dtype: int64 only where both are."""
         kind = np.result_type(self.counts.dtype, other.counts.dtype)
         return self.counts.astype(kind, copy=False), other.counts.astype(kind, copy=False)
+
+
+def _check_numbers(new: np.ndarray, old: np.ndarray) -> None:
+    """See that new numbers keep the order of these old symbols, and NOTHING as it is."""
+    if new.dtype != np.uint32 or new.ndim != 1 or not len(new) or new[NOTHING] != NOTHING:
+        raise DataError(f"new symbols are {new.dtype} {new.shape}: they must be uint32 and begin with {NOTHING}")
+    falls = np.flatnonzero(new[old][1:] <= new[old][:-1])
+    if len(falls):
+        before, after = old[falls[0]], old[falls[0] + 1]
+        raise DataError(
+            f"symbols {before} and {after} become {new[before]} and {new[after]}: new numbers must keep their order"
+        )
+
+
+def _without_number(grams: np.ndarray, new: np.ndarray) -> DataError:
+    return DataError(f"{len(new):,} new symbols and a symbol {grams.max():,}: each needs a new one")

@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from transferlm.counts._trie_kernels import fill_levels, find_suffixes, level_sizes
+from transferlm.counts._trie_kernels import (
+    add_counts,
+    fill_levels,
+    find_suffixes,
+    find_suffixes_by_context,
+    grouped,
+    level_sizes,
+)
+from transferlm.counts.levels import Levels
+from transferlm.counts.pieces import even, even_borders, in_pieces
+from transferlm.counts.symbols import NOTHING
 from transferlm.counts.table import CountTable
 from transferlm.errors import DataError, SettingError
 
-__all__ = ["Trie"]
+__all__ = ["Parents", "RowCounts", "Trie"]
+
+_OF_FEW_CONTEXTS = 2
+"""Up to this level, from 0, n-grams follow a context of few that have many children each: the empty one, or a word."""
+
+_MOST_NODES = (1 << 32) - 2
+"""Nodes are numbered in 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trie:
     """Levels of nodes, one an order: level k holds the distinct n-grams of k symbols in lexicographic order.
 
-    NOTHING is in no n-gram. Each list has an array a level, for k = 1 to `order`.
+    NOTHING is in no n-gram. Each sequence has an array a level, for k = 1 to `order`.
 
     Attributes:
         symbols: uint32 (nodes,), the last symbol of each n-gram.
-        parents: uint32 (nodes,), where the n-gram without its last symbol stands in level k - 1; 0 for k = 1.
-        first: int64 (nodes + 1,), the children of node j are `first[j]` to `first[j + 1] - 1` in level k + 1, symbols
+        first: uint32 (nodes + 1,), the children of node j are `first[j]` to `first[j + 1] - 1` in level k + 1, symbols
             ascending; no array for the last level.
         suffixes: uint32 (nodes,), where the n-gram without its first symbol stands in level k - 1; 0 for k = 1.
         counts: int64 or float64 (nodes,), how often each n-gram occurs.
     """
 
-    symbols: list[np.ndarray]
-    parents: list[np.ndarray]
-    first: list[np.ndarray]
-    suffixes: list[np.ndarray]
-    counts: list[np.ndarray]
+    symbols: Sequence[np.ndarray]
+    first: Sequence[np.ndarray]
+    suffixes: Sequence[np.ndarray]
+    counts: Sequence[np.ndarray]
 
     @classmethod
     def of(cls, table: CountTable, threads: int = 1) -> Trie:
@@ -47,13 +60,18 @@ class Trie:
             threads: How many work at it; the result is the same for any number.
 
         Raises:
-            DataError: The rows are not sorted and distinct, hold something that is no window of a text, or hold an
-                n-gram without its suffix (a table that was not counted from whole texts).
+            DataError: The rows are not sorted and distinct, hold something that is no window of a text or no count, or
+                hold an n-gram without its suffix (a table that was not counted from whole texts).
         """
-        threads = max(1, threads)
-        with ThreadPoolExecutor(threads) as pool:
-            symbols, parents, first, counts = _levels(table, pool, threads)
-            return cls(symbols, parents, first, _suffixes(symbols, parents, first, pool, threads), counts)
+        spans = np.empty((len(table), 2), np.uint8)
+        symbols, first = _levels(table, spans, threads)
+        counts = RowCounts(table.counts, spans, list(map(len, symbols)))
+        return cls(symbols, first, _suffixes(symbols, first, threads), counts)
+
+    @property
+    def parents(self) -> Sequence[np.ndarray]:
+        """uint32 (nodes,), where the n-gram without its last symbol stands in level k - 1; 0 for k = 1."""
+        return Parents(self.first, len(self.symbols[0]))
 
     @property
     def order(self) -> int:
@@ -63,6 +81,12 @@ class Trie:
     def nodes(self, order: int) -> int:
         """How many distinct n-grams of `order` symbols there are; 1 is the shortest."""
         return len(self.symbols[order - 1])
+
+    def first_counts(self, order: int, nodes: int) -> np.ndarray:
+        """The counts of the first nodes of the level of `order`."""
+        if isinstance(self.counts, RowCounts):
+            return self.counts.head(order - 1, nodes)
+        return self.counts[order - 1][:nodes]
 
     def gram(self, order: int, node: int) -> tuple[int, ...]:
         """The symbols of a node of the level of `order`, first to last."""
@@ -92,18 +116,17 @@ class Trie:
     def only(self, kept: Sequence[np.ndarray]) -> Trie:
         """The trie of the nodes marked in `kept`, which must hold the parent and suffix of every node it holds."""
         places = [np.concatenate([[0], np.cumsum(marks)]) for marks in kept]
-        parents, suffixes = [self.parents[0][kept[0]]], [self.suffixes[0][kept[0]]]
+        suffixes = [self.suffixes[0][kept[0]]]
         for level in range(1, self.order):
             below = places[level - 1]
-            parents.append(below[self.parents[level][kept[level]]].astype(np.uint32))
             suffixes.append(below[self.suffixes[level][kept[level]]].astype(np.uint32))
         bounds = [
-            np.append(places[level + 1][first[:-1][kept[level]]], places[level + 1][-1])
+            np.append(places[level + 1][first[:-1][kept[level]]], places[level + 1][-1]).astype(np.uint32)
             for level, first in enumerate(self.first)
         ]
         symbols = [values[marks] for values, marks in zip(self.symbols, kept, strict=True)]
         counts = [values[marks] for values, marks in zip(self.counts, kept, strict=True)]
-        return Trie(symbols, parents, bounds, suffixes, counts)
+        return Trie(symbols, bounds, suffixes, counts)
 
     def pruned(self, minimum: Sequence[float]) -> Trie:
         """The trie without rare n-grams.
@@ -118,63 +141,120 @@ class Trie:
         return self.only(self.kept(minimum))
 
 
-def _levels(table: CountTable, pool: Executor, threads: int) -> tuple[list[np.ndarray], ...]:
-    """Symbols, parents, bounds of the children and counts of every level."""
-    grams, order = table.grams, table.grams.shape[1]
-    pieces = _pieces(grams[:, 0], threads)
-    measured = list(pool.map(lambda piece: level_sizes(grams, *piece), pieces))
+@dataclass(frozen=True, eq=False)
+class RowCounts(Sequence[np.ndarray]):
+    """The counts of every level, summed from those of the rows when they are asked for.
+
+    Attributes:
+        rows: Counts of the windows.
+        spans: uint8 (rows, 2), how many symbols each window shares with the one before, and how many it has.
+        sizes: Nodes a level.
+    """
+
+    rows: np.ndarray
+    spans: np.ndarray
+    sizes: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, level: int) -> np.ndarray:  # type: ignore[override]
+        return self.head(level, self.sizes[level])
+
+    def head(self, level: int, nodes: int) -> np.ndarray:
+        """The counts of the first nodes of a level."""
+        counts = np.empty(nodes, self.rows.dtype)
+        add_counts(self.rows, self.spans, range(1, len(self) + 1)[level], counts)
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Parents(Sequence[np.ndarray]):
+    """The parents of every level, told from where children begin when they are asked for.
+
+    Attributes:
+        first: Where the children of each node begin, an array a level but the last.
+        unigrams: Nodes of the first level.
+    """
+
+    first: Sequence[np.ndarray]
+    unigrams: int
+
+    def __len__(self) -> int:
+        return len(self.first) + 1
+
+    def __getitem__(self, level: int) -> np.ndarray:  # type: ignore[override]
+        at = range(len(self))[level]
+        if at == 0:
+            return np.zeros(self.unigrams, np.uint32)
+        bounds = self.first[at - 1]
+        return np.repeat(np.arange(len(bounds) - 1, dtype=np.uint32), np.diff(bounds))
+
+
+def _levels(table: CountTable, spans: np.ndarray, threads: int) -> tuple[Levels, list[np.ndarray]]:
+    """Symbols and bounds of the children of every level; `spans` are written."""
+    grams, order = table.grams, table.order
+    borders = _borders(grams[:, 0], threads)
+    measured = in_pieces(partial(level_sizes, grams, table.counts, spans), borders)
     for _, wrong in measured:
         if wrong >= 0:
-            row = grams[wrong].tolist()
-            raise DataError(f"row {wrong:,} {row} is out of order or no window of a text: count the texts again")
+            table.check()
+            raise DataError(f"row {wrong:,} {grams[wrong].tolist()} is no window of a text: count the texts again")
     made = np.cumsum([np.zeros(order, np.int64), *(sizes for sizes, _ in measured)], axis=0)
-    bases = np.concatenate([[0], np.cumsum(made[-1])])
-    total = int(bases[-1])
-    symbols, parents = np.empty(total, np.uint32), np.empty(total, np.uint32)
-    counts, first = np.empty(total, table.counts.dtype), np.zeros(total + order, np.int64)
+    symbols = Levels.empty(made[-1].tolist(), np.uint32)
+    total = symbols.borders[-1]
+    if total > _MOST_NODES:
+        raise DataError(f"{total:,} n-grams: there can be {_MOST_NODES:,}, count a lower order or less text")
+    first, bases = np.empty(symbols.borders[-2] + order - 1, np.uint32), np.array(symbols.borders)
+    before = dict(zip(borders, made.tolist(), strict=False))
 
-    def fill(piece: tuple[int, int], before: np.ndarray) -> None:
-        fill_levels(grams, table.counts, *piece, before.copy(), bases, symbols, parents, first, counts)
+    def fill(begin: int, end: int) -> None:
+        fill_levels(grams, spans, begin, end, np.array(before[begin]), bases, symbols.joined, first)
 
-    list(pool.map(fill, pieces, made[:-1]))
-    levels = list(pairwise(bases.tolist()))
-    bounds = [first[begin + k : end + k + 1] for k, (begin, end) in enumerate(levels[:-1])]
+    in_pieces(fill, borders)
+    bounds = [first[begin + k : end + k + 1] for k, (begin, end) in enumerate(pairwise(symbols.borders[:-1]))]
     for level, bound in enumerate(bounds):
         bound[-1] = made[-1][level + 1]
-    return (
-        [symbols[begin:end] for begin, end in levels],
-        [parents[begin:end] for begin, end in levels],
-        bounds,
-        [counts[begin:end] for begin, end in levels],
-    )
+    return symbols, bounds
 
 
-def _pieces(symbols: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """Rows in `count` pieces of like size, some maybe empty, that begin where the first symbol changes."""
-    borders = [0]
-    for piece in range(1, count):
-        row = len(symbols) * piece // count
-        border = int(np.searchsorted(symbols, symbols[row - 1], side="right")) if row else 0
-        borders.append(max(border, borders[-1]))
-    return list(pairwise([*borders, len(symbols)]))
+def _borders(symbols: np.ndarray, threads: int) -> list[int]:
+    """Borders between pieces of rows of like size, each standing where the first symbol changes."""
+    inner = [int(np.searchsorted(symbols, symbols[row - 1], side="right")) for row in even(len(symbols), threads)[1:-1]]
+    return [0, *inner, len(symbols)]
 
 
-def _suffixes(
-    symbols: list[np.ndarray], parents: list[np.ndarray], first: list[np.ndarray], pool: Executor, threads: int
-) -> list[np.ndarray]:
+def _suffixes(symbols: Levels, first: Sequence[np.ndarray], threads: int) -> Levels:
     """The suffixes of every level, each from those of the level below."""
-    suffixes = [np.zeros(len(symbols[0]), np.uint32)]
-    bounds = [np.array([0, len(symbols[0])], np.int64), *first]
+    suffixes = Levels.empty(list(map(len, symbols)), np.uint32)
+    suffixes[0][:] = 0
+    bounds = [np.array([0, len(symbols[0])], np.uint32), *first]
     for level in range(1, len(symbols)):
-        found = np.empty(len(symbols[level]), np.uint32)
-        arrays = symbols[level], parents[level], suffixes[level - 1], bounds[level - 1], symbols[level - 1], found
-        borders = [len(found) * piece // threads for piece in range(threads + 1)]
-        for wrong in pool.map(partial(find_suffixes, *arrays), borders[:-1], borders[1:]):
+        find, borders = _finder(symbols, bounds, suffixes, level, threads)
+        for wrong in in_pieces(find, borders):
             if wrong >= 0:
                 symbol, size = int(symbols[level][wrong]), level + 1
                 raise DataError(
                     f"n-gram {wrong:,} of order {size}, ending in symbol {symbol}, occurs and its last {level} symbols "
                     "do not: the counts are not those of whole texts, count them again"
                 )
-        suffixes.append(found)
     return suffixes
+
+
+def _finder(
+    symbols: Levels, bounds: Sequence[np.ndarray], suffixes: Levels, level: int, threads: int
+) -> tuple[Callable[[int, int], int], list[int]]:
+    """What finds the suffixes of a level in pieces, and the borders of these."""
+    own, contexts, below = bounds[level], bounds[level - 1], suffixes[level - 1]
+    if level > _OF_FEW_CONTEXTS:
+        arrays = symbols[level], own, below, contexts, symbols[level - 1], suffixes[level]
+        return partial(find_suffixes, *arrays), even_borders(own, threads)
+    begins, parents = grouped(below, len(contexts) - 1)
+    vocabulary = int(symbols[0].max(initial=NOTHING)) + 1
+
+    def find(begin: int, end: int) -> int:
+        return find_suffixes_by_context(
+            symbols[level], own, begins, parents, contexts, symbols[level - 1], vocabulary, suffixes[level], begin, end
+        )
+
+    return find, even_borders(begins, threads)

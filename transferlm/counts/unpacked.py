@@ -46,7 +46,8 @@ def unpacked(trie: CompactTrie) -> BackOff:
         symbols=[level.symbols for level in levels],
         parents=[level.parents for level in levels],
         first=[
-            np.searchsorted(level.parents, np.arange(size + 1)) for size, level in zip(sizes, levels[1:], strict=False)
+            np.searchsorted(level.parents, np.arange(size + 1)).astype(np.uint32)
+            for size, level in zip(sizes, levels[1:], strict=False)
         ],
         suffixes=[level.suffixes for level in levels],
         log_probs=[trie.unigrams[listed, kernels.LOG_PROB], *log_probs],

@@ -49,12 +49,13 @@ def write_arpa(path: str | Path, back_off: BackOff, word_of: Callable[[int], str
         file.write(b"\\data\\\n")
         for level in range(1, back_off.order + 1):
             file.write(b"ngram %d=%d\n" % (level, back_off.nodes(level) + (level == 1 and extra)))
+        parents = list(back_off.parents)
         for level in range(1, back_off.order + 1):
             file.write(b"\n\\%d-grams:\n" % level)
             if level == 1 and extra:
                 file.write(f"{_decimals(np.array([back_off.unknown]))[0].as_py()}\t<unk>\n".encode())
             for begin in range(0, back_off.nodes(level), BLOCK):
-                file.write(_lines(back_off, words, level, slice(begin, begin + BLOCK)))
+                file.write(_lines(back_off, parents, words, level, slice(begin, begin + BLOCK)))
         file.write(b"\n\\end\\\n")
 
 
@@ -108,13 +109,13 @@ def _words(back_off: BackOff, word_of: Callable[[int], str], path: Path) -> pa.A
     return pa.array(words, pa.large_string())
 
 
-def _lines(back_off: BackOff, words: pa.Array, level: int, part: slice) -> bytes:
+def _lines(back_off: BackOff, parents: list[np.ndarray], words: pa.Array, level: int, part: slice) -> bytes:
     """The lines of some nodes of a level."""
     nodes = np.arange(back_off.nodes(level))[part]
     columns = []
     for at in range(level - 1, -1, -1):
         columns.append(words.take(pa.array(back_off.symbols[at][nodes])))
-        nodes = back_off.parents[at][nodes]
+        nodes = parents[at][nodes]
     gram = pc.binary_join_element_wise(*columns[::-1], pa.scalar(" ", pa.large_string()))
     fields = [_decimals(back_off.log_probs[level - 1][part]), gram]
     if level < back_off.order:

@@ -122,4 +122,4 @@ def _completed(levels: list[Level], links: list[_Links]) -> list[np.ndarray]:
 
 
 def _first(nodes: int, parents: np.ndarray) -> np.ndarray:
-    return np.searchsorted(parents, np.arange(nodes + 1)).astype(np.int64)
+    return np.searchsorted(parents, np.arange(nodes + 1)).astype(np.uint32)

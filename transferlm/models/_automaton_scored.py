@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import save_arrays
+from transferlm.counts.pieces import THREADS
 from transferlm.errors import SettingError
 from transferlm.models._spelling import Spelling
 from transferlm.models._symbol_sampling import SymbolContinuation
@@ -25,8 +25,6 @@ from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 from transferlm.text.windows import windows
 
 __all__ = ["THREADS", "AutomatonScored", "BackOffScored", "Scorer"]
-
-THREADS = max(1, min(2, os.cpu_count() or 1))
 
 
 class Scorer(Protocol):

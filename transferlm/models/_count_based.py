@@ -15,11 +15,12 @@ from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.counted_text import CountedText
 from transferlm.counts.mapped_arrays import map_arrays, part, prefixed
+from transferlm.counts.pieces import THREADS
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._arpa import visible, write_arpa
-from transferlm.models._automaton_scored import THREADS, AutomatonScored
+from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models._discounting import Estimate
 from transferlm.models.base import CountBased, digest, made_from
 from transferlm.text.corpus import Corpus
@@ -98,12 +99,12 @@ class BackOffModel(AutomatonScored, CountBased):
 
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew."""
-        counts.table.check()
         estimate = self.estimated(counts)
-        self._automaton = Automaton.of(estimate.back_off(), THREADS, counts.lexicon.size)
-        self._counted = counts
+        facts, made = {**estimate.facts, "notes": list(estimate.notes)}, [estimate.back_off()]
+        del estimate
+        self._automaton = Automaton.of(made.pop(), THREADS, counts.lexicon.size)  # which lets go of it half-way
+        self._counted, self._facts = counts, facts
         self._forget_spelling()
-        self._facts = {**estimate.facts, "notes": list(estimate.notes)}
 
     def estimated(self, counts: CountedText | None = None) -> Estimate:
         """Probabilities and back-off weights of every n-gram, from these counts or from its own."""

@@ -5,16 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from transferlm.counts.back_off import BackOff
+from transferlm.counts.levels import Levels
+from transferlm.counts.pieces import THREADS, even, even_borders, in_pieces
 from transferlm.counts.symbols import BEGIN, UNKNOWN
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError
+from transferlm.models._discounting_kernels import counts_of_counts
 
-__all__ = ["Estimate", "Level", "Weigh", "build", "event_counts", "fraction_notes", "vocabulary_size"]
+__all__ = [
+    "Estimate",
+    "Level",
+    "Weigh",
+    "build",
+    "event_counts",
+    "fraction_notes",
+    "over_contexts",
+    "statistics_of",
+    "vocabulary_size",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +47,8 @@ class Estimate:
     """
 
     trie: Trie
-    log_probs: list[np.ndarray]
-    back_offs: list[np.ndarray]
+    log_probs: Sequence[np.ndarray]
+    back_offs: Sequence[np.ndarray]
     unknown: float
     facts: dict[str, Any]
     notes: list[str]
@@ -52,7 +66,7 @@ class Level:
 
     Attributes:
         order: 1 for unigrams.
-        first: int64 (contexts + 1,), where the n-grams of each context begin.
+        first: uint32 (contexts + 1,), where the n-grams of each context begin.
         suffixes: uint32 (nodes,), the place of each n-gram's suffix in `lower`.
         lower: float64, the probabilities of the order below; for unigrams the uniform one, of one element.
     """
@@ -80,8 +94,9 @@ def build(
         kept: Which nodes of each order stay in the model; None keeps all.
     """
     uniform = np.array([1 / vocabulary_size(trie)])
-    bounds = [np.array([0, trie.nodes(1)], np.int64), *trie.first]
-    log_probs, back_offs = [], []
+    bounds = [np.array([0, trie.nodes(1)], np.uint32), *trie.first]
+    log_probs: Sequence[np.ndarray] = Levels.empty([trie.nodes(order + 1) for order in range(trie.order)], np.float32)
+    back_offs = []
     lower, unknown = uniform, -math.inf
     for order in range(1, trie.order + 1):
         lower, left = weigh(Level(order, bounds[order - 1], trie.suffixes[order - 1], lower))
@@ -89,14 +104,32 @@ def build(
             lower[trie.symbols[0] == BEGIN] = 0
             unknown = _unknown(trie, lower, float(left[0] * uniform[0]))
         else:
-            back_offs.append(_log(left))
-        log_probs.append(_log(lower))
+            back_offs.append(np.empty(len(left), np.float32))
+            _write_logs(left, back_offs[-1])
+        _write_logs(lower, log_probs[order - 1])
     if kept is not None:
         trie = trie.only(kept)
         log_probs = [values[marks] for values, marks in zip(log_probs, kept, strict=True)]
         back_offs = [values[marks] for values, marks in zip(back_offs, kept[:-1], strict=True)]
     facts = {**facts, "ngrams": [trie.nodes(order + 1) for order in range(trie.order)]}
     return Estimate(trie, log_probs, back_offs, unknown, facts, notes)
+
+
+def over_contexts(
+    kernel: Callable[..., None], level: Level, values: np.ndarray, *settings: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a kernel gives for all contexts of a level: probabilities, and what each leaves to the shorter context."""
+    probabilities, left = np.empty(len(values), np.float64), np.empty(len(level.first) - 1, np.float64)
+    work = partial(kernel, values, *settings, level.first, level.suffixes, level.lower, probabilities, left)
+    in_pieces(work, even_borders(level.first, THREADS))
+    return probabilities, left
+
+
+def statistics_of(values: np.ndarray, top: int) -> list[int]:
+    """How many values, rounded up, are 0 (not told: 0), 1, 2 and so on to `top`."""
+    parts = in_pieces(partial(counts_of_counts, values, top), even(len(values), THREADS))
+    found: list[int] = np.sum(parts, axis=0).tolist()
+    return found
 
 
 def event_counts(trie: Trie, order: int) -> np.ndarray:
@@ -113,15 +146,18 @@ def vocabulary_size(trie: Trie) -> int:
     Raises:
         DataError: Nothing was counted.
     """
-    if not trie.order or not np.any(event_counts(trie, 1) > 0):
-        raise DataError("nothing was counted, so there is nothing to estimate from: give at least one text")
     symbols = trie.symbols[0]
-    return int(np.count_nonzero(symbols != BEGIN)) + int(not np.any(symbols == UNKNOWN))
+    predicted = int(np.count_nonzero(symbols != BEGIN))
+    if not predicted:
+        raise DataError("nothing was counted, so there is nothing to estimate from: give at least one text")
+    return predicted + int(not np.any(symbols == UNKNOWN))
 
 
 def fraction_notes(trie: Trie) -> list[str]:
     """What to say of discounts where n-grams are counted in fractions, as in a table that was scaled."""
-    if not any(counts.dtype.kind == "f" and np.any(counts != np.floor(counts)) for counts in trie.counts):
+    if trie.first_counts(1, 1).dtype.kind != "f" or not any(
+        np.any(counts != np.floor(counts)) for counts in trie.counts
+    ):
         return []
     return ["Some counts are not whole: they are discounted like the next whole number."]
 
@@ -133,7 +169,11 @@ def _unknown(trie: Trie, unigrams: np.ndarray, unseen: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
 
 
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        logs: np.ndarray = np.log(probabilities)
-    return logs.astype(np.float32)
+def _write_logs(probabilities: np.ndarray, logs: np.ndarray) -> None:
+    """Natural logs, taken in 64 bits and kept in 32."""
+
+    def write(begin: int, end: int) -> None:
+        with np.errstate(divide="ignore"):
+            np.log(probabilities[begin:end], out=logs[begin:end], dtype=np.float64, casting="same_kind")
+
+    in_pieces(write, even(len(logs), THREADS))

@@ -8,8 +8,17 @@ import numpy as np
 
 from transferlm.counts.trie import Trie
 from transferlm.errors import SettingError
-from transferlm.models._discounting import Estimate, Level, build, event_counts, fraction_notes, vocabulary_size
-from transferlm.models._discounting_kernels import back_off_katz, counts_of_counts, padded_total
+from transferlm.models._discounting import (
+    Estimate,
+    Level,
+    build,
+    event_counts,
+    fraction_notes,
+    over_contexts,
+    statistics_of,
+    vocabulary_size,
+)
+from transferlm.models._discounting_kernels import back_off_katz, padded_total
 
 __all__ = ["coefficients", "estimate"]
 
@@ -41,7 +50,7 @@ def estimate(trie: Trie, maximum: int = 7, minimum: Sequence[float] | None = Non
     kept = trie.kept(least)
     values = [event_counts(trie, order) for order in range(1, trie.order + 1)]
     vocabulary = vocabulary_size(trie)
-    statistics = [counts_of_counts(found, maximum + 1).tolist() for found in values]
+    statistics = [statistics_of(found, maximum + 1) for found in values]
     ratios, notes = _all_coefficients(statistics)
 
     def weigh(level: Level) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +58,7 @@ def estimate(trie: Trie, maximum: int = 7, minimum: Sequence[float] | None = Non
         if level.order == 1:
             return _unigrams(counts, vocabulary)
         ratio, stays = np.array(ratios[level.order - 1]), kept[level.order - 1]
-        return back_off_katz(counts, level.first, stays, ratio, vocabulary, level.suffixes, level.lower)
+        return over_contexts(back_off_katz, level, counts, stays, ratio, vocabulary)
 
     facts = {
         "smoothing": "good_turing",

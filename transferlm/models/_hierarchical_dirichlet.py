@@ -9,7 +9,7 @@ import numpy as np
 
 from transferlm.counts.trie import Trie
 from transferlm.errors import SettingError
-from transferlm.models._discounting import Estimate, Level, build, event_counts
+from transferlm.models._discounting import Estimate, Level, build, event_counts, over_contexts
 from transferlm.models._discounting_kernels import interpolate_pseudo_counts, leave_one_out
 
 __all__ = ["estimate"]
@@ -46,7 +46,7 @@ def estimate(trie: Trie, concentrations: Sequence[float] | None = None) -> Estim
                 f"Order {level.order}: the counts set no bound to the concentration; {concentration:g} is taken."
             )
         used.append(concentration)
-        return interpolate_pseudo_counts(values, level.first, 0.0, concentration, level.suffixes, level.lower)
+        return over_contexts(interpolate_pseudo_counts, level, values, 0.0, concentration)
 
     how = "leave-one-out" if concentrations is None else "given"
     facts = {"smoothing": "hierarchical_dirichlet", "concentrations": used, "fitted_by": how}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from transferlm.counts.pieces import THREADS, even, in_pieces
 from transferlm.counts.symbols import BEGIN
 from transferlm.counts.trie import Trie
-from transferlm.models._discounting import Estimate, Level, build, event_counts, fraction_notes
-from transferlm.models._discounting_kernels import counts_of_counts, interpolate_discounted, left_neighbours
+from transferlm.models._discounting import (
+    Estimate,
+    Level,
+    build,
+    event_counts,
+    fraction_notes,
+    over_contexts,
+    statistics_of,
+)
+from transferlm.models._discounting_kernels import interpolate_discounted, left_neighbours
 
 __all__ = ["discounts", "estimate"]
 
@@ -34,26 +44,37 @@ def estimate(trie: Trie, pruning: Sequence[float] | None = None) -> Estimate:
         DataError: Nothing was counted.
         SettingError: `pruning` does not fit the orders.
     """
-    values = [_adjusted(trie, order) for order in range(1, trie.order + 1)]
-    statistics = [counts_of_counts(found, 4)[1:].tolist() for found in values]
-    amounts = [discounts(found) for found in statistics]
+    kept = trie.kept(pruning) if pruning is not None else None
     facts: dict[str, Any] = {
         "smoothing": "kneser_ney",
-        "discounts": [list(amount or _FALLBACK) for amount in amounts],
-        "counts_of_counts": statistics,
-        "fallback_orders": [order for order, amount in enumerate(amounts, 1) if amount is None],
+        "discounts": [],
+        "counts_of_counts": [],
+        "fallback_orders": [],
         "pruning": list(pruning) if pruning is not None else None,
     }
-    kept = trie.kept(pruning) if pruning is not None else None
+    notes: list[str] = []
 
     def weigh(level: Level) -> tuple[np.ndarray, np.ndarray]:
-        counts = values[level.order - 1]
-        stays = kept[level.order - 1] if kept is not None else np.ones(len(counts), np.bool_)
-        amount = np.array([0.0, *(amounts[level.order - 1] or _FALLBACK)])
-        return interpolate_discounted(counts, level.first, stays, amount, level.suffixes, level.lower)
+        counts = _adjusted(trie, level.order)
+        amounts = _told(level.order, counts, facts, notes)
+        stays = kept[level.order - 1] if kept is not None else np.zeros(0, np.bool_)
+        return over_contexts(interpolate_discounted, level, counts, stays, np.array([0.0, *amounts]))
 
-    notes = [_fallback_note(order, statistics[order - 1]) for order in facts["fallback_orders"]]
-    return build(trie, weigh, facts, notes + fraction_notes(trie), kept)
+    estimate = build(trie, weigh, facts, notes, kept)
+    notes += fraction_notes(trie)
+    return estimate
+
+
+def _told(order: int, counts: np.ndarray, facts: dict[str, Any], notes: list[str]) -> Sequence[float]:
+    """The discounts of an order, which join facts and notes."""
+    statistics = statistics_of(counts, 4)[1:]
+    amounts = discounts(statistics)
+    if amounts is None:
+        facts["fallback_orders"].append(order)
+        notes.append(_fallback_note(order, statistics))
+    facts["counts_of_counts"].append(statistics)
+    facts["discounts"].append(list(amounts or _FALLBACK))
+    return amounts or _FALLBACK
 
 
 def discounts(counts_of_counts: Sequence[int]) -> tuple[float, float, float] | None:
@@ -89,9 +110,10 @@ def _adjusted(trie: Trie, order: int) -> np.ndarray:
     """Distinct left neighbours; raw counts for the highest order and for what begins with BEGIN, but 0 for BEGIN."""
     if order == trie.order:
         return event_counts(trie, order)
-    values: np.ndarray = left_neighbours(trie.suffixes[order], trie.nodes(order))
+    values = np.empty(trie.nodes(order), np.float64)
+    in_pieces(partial(left_neighbours, trie.suffixes[order], values), even(len(values), THREADS))
     beginning = _beginning(trie, order)
-    values[:beginning] = trie.counts[order - 1][:beginning] if order > 1 else 0
+    values[:beginning] = trie.first_counts(order, beginning) if order > 1 else 0
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from transferlm.counts.trie import Trie
-from transferlm.models._discounting import Estimate, Level, build, event_counts
+from transferlm.models._discounting import Estimate, Level, build, event_counts, over_contexts
 from transferlm.models._discounting_kernels import interpolate_pseudo_counts
 
 __all__ = ["estimate"]
@@ -22,6 +22,6 @@ def estimate(trie: Trie) -> Estimate:
 
     def weigh(level: Level) -> tuple[np.ndarray, np.ndarray]:
         values = event_counts(trie, level.order)
-        return interpolate_pseudo_counts(values, level.first, 0.0, 0.0, level.suffixes, level.lower)
+        return over_contexts(interpolate_pseudo_counts, level, values, 0.0, 0.0)
 
     return build(trie, weigh, {"smoothing": "maximum_likelihood"}, [])

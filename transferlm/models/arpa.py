@@ -11,9 +11,10 @@ from typing import ClassVar, Literal, Self
 
 from transferlm import storage
 from transferlm.counts.automaton import Automaton
+from transferlm.counts.pieces import THREADS
 from transferlm.errors import UnsupportedError
 from transferlm.models._arpa import read_arpa
-from transferlm.models._automaton_scored import THREADS, AutomatonScored
+from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models._uncounted import Uncounted
 from transferlm.models.base import CountBased
 from transferlm.text.lexicon import Lexicon
