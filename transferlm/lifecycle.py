@@ -302,12 +302,15 @@ def with_cache(
     Raises:
         UnsupportedError: The model is not causal.
     """
-    cached = catalog.find("models", "cached").of(body_of(model))  # type: ignore[attr-defined]
+    body = body_of(model)
+    cached: Any = body.copy() if body.family == "cached" else catalog.find("models", "cached").of(body)  # type: ignore[attr-defined]
+    data, scores = [], {}
     if tuning is not None:
-        cached.tune(tuning, context)
-    cached.lineage = body_of(model).origin.child(
-        "cache", method={"name": "cached", "hyper_parameters": cached.hyper_parameters()}
-    )
+        corpus = Corpus.of(tuning)
+        scores[f"tuning_loss_{context}"] = cached.tune(corpus, context)
+        data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
+    method = {"name": "cached", "hyper_parameters": cached.hyper_parameters()}
+    cached.lineage = body.origin.child("cache", method=method, data=data, scores=scores)
     made: Model = cached
     return made
 

@@ -181,10 +181,12 @@ class Folder:
     Attributes:
         path: Where it is.
         manifest: What `transferlm.json` says; empty for a folder of another library.
+        depth: In how many folders of other models it lies that were opened before it.
     """
 
     path: Path
     manifest: dict[str, Any]
+    depth: int = 0
 
     def said(self, part: str) -> dict[str, Any]:
         """What the manifest says under `part` ("model", "task"); empty for a folder of another library.
@@ -272,8 +274,12 @@ class Folder:
         return Lineage("imported", data=[facts], notes=notes, time=str(told.get("fetched", "")))
 
 
-def open_folder(path: str | Path) -> Folder:
+def open_folder(path: str | Path, depth: int = 0) -> Folder:
     """Open a model folder of ours or of Hugging Face's layout for reading.
+
+    Args:
+        path: The folder.
+        depth: In how many folders of other models it lies; the outermost has looked at all links below it.
 
     Raises:
         ModelFolderError: No folder, no model in it, a later format, or a link that leads out of it.
@@ -281,9 +287,9 @@ def open_folder(path: str | Path) -> Folder:
     place = Path(path)
     if not place.is_dir():
         raise ModelFolderError(f"{place} is no folder: give the folder that a model was saved in")
-    for file in place.rglob("*"):
+    for file in () if depth else place.rglob("*"):
         _refuse_climbing(place, file)
-    folder = Folder(place, {})
+    folder = Folder(place, {}, depth)
     if not folder.has(MANIFEST):
         if not folder.has("config.json"):
             raise ModelFolderError(f"{place} holds no model: neither {MANIFEST} nor config.json is there")
@@ -293,7 +299,7 @@ def open_folder(path: str | Path) -> Folder:
         raise ModelFolderError(f"{place / MANIFEST} does not name its format: it was not written by transferlm")
     if manifest["format"] > FORMAT:
         raise ModelFolderError(f"{place} has format {manifest['format']}, this transferlm reads {FORMAT}: upgrade it")
-    return Folder(place, manifest)
+    return Folder(place, manifest, depth)
 
 
 def _refuse_climbing(folder: Path, file: Path) -> None:

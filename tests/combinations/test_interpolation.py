@@ -72,3 +72,9 @@ def test_from_the_command_line(run: Callable[..., Any], tmp_path: Path, monkeypa
     assert np.isfinite(again.log_probs(HELD)).all()  # type: ignore[union-attr]
     refused = run("combine", "one", "--method", "interpolation", "-o", "out")
     assert (refused.code, "two or more" in refused.err, Path("out").exists()) == (1, True, False)
+
+
+def test_with_given_weights_the_tuning_text_is_measured_on() -> None:
+    made = tl.combine([counted(ONE), counted(OTHER)], tl.combinations.Interpolation(weights="3,1"), HELD)
+    scored = [s.log_probs for s in made.token_scores(HELD)]  # type: ignore[attr-defined]
+    assert made.lineage.scores["tuning_loss"] == pytest.approx(-np.concatenate(scored).mean())

@@ -25,11 +25,10 @@ def by_hand(texts: list[str], order: int) -> Counter[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("order", [1, 2, 4])
-def test_evidence_is_what_counting_by_hand_gives(order: int, threads: int) -> None:
+def test_evidence_is_what_counting_by_hand_gives(order: int) -> None:
     counted = CountedText.of(SEEN, "word", order)
-    lookup = Lookup(Trie.of(counted.table), threads)
+    lookup = Lookup(Trie.of(counted.table))
     encoded = counted.lexicon.encode(ASKED)
     found = lookup.evidence(encoded.ids, encoded.starts)
     expected = by_hand(SEEN, order)

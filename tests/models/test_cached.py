@@ -100,6 +100,9 @@ def test_it_is_saved_with_its_model(tmp_path: Path) -> None:
     assert opened.hyper_parameters() == cached.hyper_parameters()
     assert np.array_equal(opened.log_probs(ASKED), cached.log_probs(ASKED))  # type: ignore[attr-defined]
     assert (opened.lineage.step, opened.model.lineage.step) == ("cache", "pretrain")
+    assert opened.lineage.data[0]["hash"] == tl.Corpus(TEXTS).hash
+    again: Any = tl.with_cache(opened)
+    assert again.model.family == "kneser_ney", "a cache of a cache is none"
 
 
 def test_evaluate_tells_what_the_cache_gains(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -111,7 +114,11 @@ def test_evaluate_tells_what_the_cache_gains(run: Callable[..., Any], tmp_path: 
     assert "cache" not in plain
     cached = json.loads(run(*words, "--cache").out)
     assert cached["cache"] == tl.models.Cached().hyper_parameters()
-    tuned = json.loads(run(*words, "--cache", "--tune", str(data)).out)
+    valid = tmp_path / "valid.txt"
+    valid.write_text("d c d d\nd d c d\n" * 4)
+    tuned = json.loads(run(*words, "--cache", "--tune", valid).out)
     assert plain["scores"]["perplexity"] > cached["scores"]["perplexity"] > tuned["scores"]["perplexity"]
     assert "half_lives" in run(*words[:-1], "--cache").out
-    assert run(*words, "--tune", str(data)).code == 2
+    assert run(*words, "--tune", valid).code == 2
+    same = run(*words, "--cache", "--tune", data)
+    assert (same.code, "had no part in the fit" in same.err) == (2, True)

@@ -274,3 +274,125 @@ def test_a_prior_and_evidence_switch_too() -> None:
 def test_a_switching_that_is_no_chance_is_refused(switching: float) -> None:
     with pytest.raises(SettingError, match="switching"):
         tl.models.Mixture(switching=switching)
+
+
+# ---------------------------------------------------------------- composites of composites
+
+
+def nested(name: str) -> Any:
+    """Open models that hold others; their vocabularies share words, and each lacks some of the others'."""
+    one, other, third = counted(OLD), counted([*NEW, "b e"]), counted(["g a g", "e g"])
+    made = {
+        "cached in mixture": lambda: tl.models.Mixture.of([tl.models.Cached.of(one), other]),
+        "mixture in mixture": lambda: tl.models.Mixture.of([tl.models.Mixture.of([one, other], switching=0.3), third]),
+        "evidence in mixture": lambda: tl.models.Mixture.of([tl.models.Mixture.of([one, other], strength=2.0), third]),
+        "mixture in cached": lambda: tl.models.Cached.of(tl.models.Mixture.of([one, other], switching=0.3)),
+        "cached, evidence": lambda: tl.models.Mixture.of(
+            [tl.models.Cached.of(one), other], strength=2.0, switching=0.2
+        ),
+    }
+    return made[name]()
+
+
+NESTED = ["cached in mixture", "mixture in mixture", "evidence in mixture", "mixture in cached", "cached, evidence"]
+PATHS = ["a e g b a", "f f d g", "zz a zz zz", "", "e zz g a e e"]
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_whatever_is_nested_steps_are_what_the_next_distribution_says(name: str) -> None:
+    model = nested(name)
+    for text in PATHS:
+        scores = next(model.token_scores([text]))
+        cuts = [text[:cut] for cut in [0, *scores.offsets[:-1, 1].tolist()]]
+        rows = model.next_log_probs(cuts)
+        assert np.exp(rows).sum(axis=1) == pytest.approx(1, abs=1e-9)
+        for row, told, own in zip(rows, scores.log_probs, scores.ids, strict=True):
+            if own == model.tokenizer.unknown_id:
+                assert told <= row[own]
+            else:
+                assert told == pytest.approx(row[own], abs=1e-6), text
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_beside_a_closed_vocabulary_all_parts_are_closed(name: str) -> None:
+    model, arpa = nested(name), counted(OLD, open_vocabulary=False)
+    mixture = tl.models.Mixture.of([model, arpa])
+    assert mixture.vocabulary.closed
+    assert not model.vocabulary.closed, "what was given is left as it was"
+    for text in PATHS:
+        scores = next(mixture.token_scores([text]))
+        rows = mixture.next_log_probs([text[:cut] for cut in [0, *scores.offsets[:-1, 1].tolist()]])
+        assert scores.log_probs == pytest.approx(rows[np.arange(len(rows)), scores.ids], abs=1e-6)
+        assert np.exp(rows).sum(axis=1) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("method", [tl.updates.Interpolation(), tl.updates.Bayesian(), tl.updates.Bayesian(2.0)])
+def test_every_composite_is_updated_from_what_it_was(name: str, method: Any, tmp_path: Path) -> None:
+    model, seen = nested(name), []
+    before = model.log_probs(PATHS)
+    made = method.update(model, ["g g a h", "h a g"] * 6, measure=lambda m: seen.append(m.log_probs(PATHS)))
+    assert seen[0] == pytest.approx(before), "it scores as the model given until it has learnt"
+    assert made.switching == 0.2
+    assert made.log_probs(["h a g"])[0] > model.log_probs(["h a g"])[0]
+    assert np.array_equal(model.log_probs(PATHS), before)
+    made.save(tmp_path / "m")
+    assert np.array_equal(tl.load(tmp_path / "m").log_probs(PATHS), made.log_probs(PATHS))  # type: ignore[union-attr]
+
+
+def test_what_was_made_is_not_changed_with_what_it_was_made_from() -> None:
+    old = counted(OLD)
+    made = tl.updates.Interpolation().update(old, NEW)
+    print_before = made.fingerprint
+    old.adjust(open_vocabulary=False)
+    assert made.fingerprint == print_before
+
+
+def test_one_mixture_of_texts_is_refused_where_a_string_is_given() -> None:
+    with pytest.raises(TypeError, match="several texts"):
+        tl.models.Mixture.of([counted(OLD)]).log_probs("abc")
+
+
+def test_a_hostile_folder_is_one_clear_error(tmp_path: Path) -> None:
+    made = tl.models.Mixture.of([counted(OLD), counted(NEW)])
+    made.save(tmp_path / "m")
+    manifest = tmp_path / "m" / "transferlm.json"
+    told = json.loads(manifest.read_text())
+    for settings in ({"strength": 2.0}, {"switching": "0.5"}, {"strength": True}, {"switching": [1]}):
+        told["model"]["hyper_parameters"] = {"strength": None, "switching": None, **settings}
+        manifest.write_text(json.dumps(told))
+        with pytest.raises(ModelFolderError) as error:
+            tl.load(tmp_path / "m")
+        assert "\n" not in str(error.value)
+    made.save(tmp_path / "m")
+    tl.models.TfIdf().fit(OLD).save(tmp_path / "m" / "component-1")
+    with pytest.raises(ModelFolderError, match="component-1 holds a tfidf model"):
+        tl.load(tmp_path / "m")
+
+
+def test_links_and_endless_nesting_are_refused(tmp_path: Path) -> None:
+    made = tl.models.Mixture.of([counted(OLD), counted(NEW)])
+    made.save(tmp_path / "m")
+    (tmp_path / "m" / "component-1").rename(tmp_path / "aside")
+    (tmp_path / "m" / "component-1").symlink_to("component-0")
+    with pytest.raises(ModelFolderError, match="component-1 is a link"):
+        tl.load(tmp_path / "m")
+    deep = counted(OLD)
+    for _ in range(34):
+        deep = tl.models.Mixture.of([deep])
+    deep.save(tmp_path / "deep")
+    with pytest.raises(ModelFolderError, match="32 deep"):
+        tl.load(tmp_path / "deep")
+
+
+def test_a_failed_fit_leaves_the_mixture_as_it_was() -> None:
+    mixture = tl.models.Mixture.of([tl.models.MaximumLikelihood(order=1).fit(OLD)] * 2, [1, 0])
+    before = mixture.fingerprint
+    with pytest.raises(DataError, match="'quagga'"):
+        mixture.tune(["a", "quagga"])
+    assert mixture.fingerprint == before
+
+
+def test_a_mixture_of_nothing_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing without its models"):
+        tl.models.Mixture().save(tmp_path / "m")

@@ -117,3 +117,23 @@ def test_in_a_comparison_it_stands_beside_its_untrained_twin(make_examples: Make
         train, test, {"news": source}, [ClassConditional()], tl.Plan(sizes=(4,), seeds=2), tmp_path / "c"
     )
     assert {cell.source for cell in found.cells} == {"news", "news-untrained", "tfidf"}
+
+
+def test_a_source_that_gives_nothing_to_the_unseen_is_no_trouble(make_examples: Maker) -> None:
+    source = tl.models.MaximumLikelihood(order=2, open_vocabulary=False).fit(["the film was good"])
+    made = ClassConditional().transfer(source, make_examples(20))
+    assert np.isfinite(made.predict_proba(["nothing of this was seen", "the film"])).all()
+
+
+def test_many_classes_are_pooled_in_whatever_number() -> None:
+    for classes in (1, 2, 3, 7):
+        texts = [f"word{i} word{i}" for i in range(classes)] * 2
+        targets = np.arange(2 * classes) % classes
+        made = ClassCounts.of(tl.models.KneserNey(), texts, targets, classes)
+        assert made.encode([texts[0]]).features.shape == (1, classes)
+        assert made.encode([texts[0]]).features[0].argmax() == 0
+
+
+def test_too_long_a_context_names_the_setting() -> None:
+    with pytest.raises(SettingError, match="concentrations"):
+        ClassConditional(concentrations=",".join(["1"] * 11))

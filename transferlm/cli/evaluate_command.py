@@ -59,11 +59,14 @@ def command(
         found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
         where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
-        if cache:
-            model = lifecycle.with_cache(model, Corpus(*tune, **where) if tune else None, context or "text")
-        elif tune:
+        texts, tuning = Corpus(data, **where), Corpus(*tune, **where) if tune else None
+        if tuning is not None and not cache:
             raise click.UsageError("--tune is what --cache is fitted to: give both")
-        found = lifecycle.evaluate(model, Corpus(data, **where), context or "text")
+        if tuning is not None and tuning.hash == texts.hash:
+            raise click.UsageError("--tune is the text of DATA: what is scored must have had no part in the fit")
+        if cache:
+            model = lifecycle.with_cache(model, tuning, context or "text")
+        found = lifecycle.evaluate(model, texts, context or "text")
     if isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
     else:

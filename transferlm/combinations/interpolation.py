@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transferlm.combinations.base import Combination
+from transferlm.measure.language import mean_loss
 from transferlm.models._numbers import numbers
 from transferlm.models.base import Causal, Model
 from transferlm.models.mixture import Mixture
@@ -48,8 +49,9 @@ class Interpolation(Combination):
             UnsupportedError: The models cut texts differently.
         """
         mixture, scores = Mixture.of(models, self._given(), switching=self.switching), {}
-        if self.weights is None and tuning is not None:
-            scores["tuning_loss"] = mixture.tune(tuning)
+        if tuning is not None:
+            if self.weights is None:
+                mixture.tune(tuning)
+            scores["tuning_loss"] = mean_loss(mixture, tuning)
         weighed = {f"weight of model {place}": float(w) for place, w in enumerate(mixture.weights, 1)}
-        assert mixture.vocabulary.size  # models that do not go together are refused here, not when they are first asked
-        return mixture, {**scores, **weighed}
+        return mixture, {**scores, **weighed, "types": float(mixture.vocabulary.size)}

@@ -1,4 +1,4 @@
-"""The loop behind `follow`: each position's n-gram from the one that ends a position earlier."""
+"""The loop behind `Lookup`: each position's n-gram from the one that ends a position earlier."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
 
 from transferlm.counts._lookup_kernels import extend
 from transferlm.counts.automaton import frozen
+from transferlm.counts.pieces import THREADS, even, in_pieces
 from transferlm.counts.symbols import BEGIN
 from transferlm.counts.trie import Trie
 
@@ -39,11 +39,9 @@ class Lookup:
 
     Args:
         trie: What was counted.
-        threads: How many work at once; the result is the same.
     """
 
     trie: Trie
-    threads: int = 1
 
     @cached_property
     def _counts(self) -> list[np.ndarray]:
@@ -76,15 +74,12 @@ class Lookup:
         trie = self.trie
         found = np.empty((trie.order, len(ids)), np.int64)
         ids = frozen(np.ascontiguousarray(ids, np.uint32))
-        borders = np.linspace(0, len(ids), self.threads + 1).astype(int).tolist()
         before = np.zeros(len(ids), np.int64)
         bounds = [np.array([0, trie.nodes(1)], np.uint32), *trie.first]
-        look = cast(Any, extend)
-        with ThreadPoolExecutor(self.threads) as pool:
-            for level in range(trie.order):
-                arrays = before, frozen(bounds[level]), frozen(trie.symbols[level]), found[level]
-                list(pool.map(lambda a, b, arrays=arrays: look(ids, *arrays, a, b), borders[:-1], borders[1:]))
-                before = _shifted(found[level], starts)
+        for level in range(trie.order):
+            arrays = before, frozen(bounds[level]), frozen(trie.symbols[level]), found[level]
+            in_pieces(partial(cast(Any, extend), ids, *arrays), even(len(ids), THREADS))
+            before = _shifted(found[level], starts)
         return found.T
 
     def evidence(self, ids: np.ndarray, starts: np.ndarray, counted: np.ndarray | None = None) -> Evidence:

@@ -49,7 +49,8 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
     size = path.stat().st_size
     try:
         header, begin = _header(path, size)
-        return {name: _mapped(path, told, begin, size) for name, told in header.items() if name != "__metadata__"}
+        whole = np.memmap(path, np.uint8, "r")  # one map, however many arrays: each would hold the file open
+        return {name: _mapped(whole, told, begin) for name, told in header.items() if name != "__metadata__"}
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ModelFolderError(f"{path} can't be read ({error}): copy it again") from None
 
@@ -75,15 +76,16 @@ def _header(path: Path, size: int) -> tuple[dict[str, dict[str, object]], int]:
     return header, _LENGTH + length
 
 
-def _mapped(path: Path, told: Mapping[str, object], begin: int, size: int) -> np.ndarray:
+def _mapped(whole: np.ndarray, told: Mapping[str, object], begin: int) -> np.ndarray:
     kind = np.dtype(_KINDS[str(told["dtype"])])
     shape = tuple(int(length) for length in told["shape"])  # type: ignore[attr-defined]
     start, end = (begin + int(place) for place in told["data_offsets"])  # type: ignore[attr-defined]
     count = 1
     for length in shape:
         count *= length
-    if min(shape, default=0) < 0 or not begin <= start <= end <= size or end - start != count * kind.itemsize:
+    fits = begin <= start <= end <= len(whole) and end - start == count * kind.itemsize
+    if min(shape, default=0) < 0 or not fits or start % kind.itemsize:
         raise ValueError("an array does not fit its place")
     if not count:
         return np.empty(shape, kind)
-    return np.memmap(path, dtype=kind, mode="r", offset=start, shape=shape)
+    return whole[start:end].view(kind).reshape(shape)

@@ -90,9 +90,15 @@ class Gate:
 
         Raises:
             ForgettingError: The loss on the old text rose by more than the limit.
+            UnsupportedError: Forgetting is limited and can't be measured.
         """
         before, after = self._losses
-        changes = [Change(b, a) if b and a else None for b, a in zip(before, after, strict=True)]
+        changes = [
+            Change(b, a) if b and a and b.vocabulary == a.vocabulary else None
+            for b, a in zip(before, after, strict=True)
+        ]
+        if self.limit is not None and changes[-1] is None:
+            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_OTHER_WORDS}")
         report = self._report(changes)
         if not report.accepted and report.old is not None:
             raise ForgettingError(
@@ -117,11 +123,21 @@ class Gate:
 
     def _report(self, changes: Sequence[Change | None]) -> Report:
         old = changes[1] if self.old is not None else None
-        remarks = [_unmeasured(part) for part, change in zip(self._parts, changes, strict=True) if change is None]
+        remarks = [
+            _unmeasured(part) if loss is None else _OTHER_WORDS
+            for part, change, loss in zip(self._parts, changes, self._losses[0], strict=True)
+            if change is None
+        ]
         if self.old is None:
             remarks.append("no old text was given, so forgetting was not measured")
         accepted = self.limit is None or (old is not None and old.rise <= self.limit)
         return Report(changes[0], old, accepted, tuple(dict.fromkeys(remarks)))
+
+
+_OTHER_WORDS = (
+    "the vocabulary is closed and has changed, so that losses before and after are not of the same tokens: open it"
+    " (open_vocabulary) to have them compared"
+)
 
 
 def _unmeasured(part: HeldOut) -> str:

@@ -25,10 +25,13 @@ class Loss:
             ones (a pseudo-loss, no perplexity).
         bits_per_byte: Of the texts with their ends, in UTF-8; None where the model gives no distribution over strings
             (a closed vocabulary, or a masked model).
+        vocabulary: Hash of a closed vocabulary: losses over two of them are no answers to one question. None where the
+            loss is of strings, or a masked model's.
     """
 
     nats: float
     bits_per_byte: float | None = None
+    vocabulary: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def _unseen(texts: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
 
 def _causal(model: Causal, texts: Sequence[str]) -> Loss:
     scores = score(model, texts)
-    return Loss(scores.nats / scores.tokens, scores.bits_per_byte)
+    vocabulary = scores.vocabulary.hash if scores.vocabulary.closed else None
+    return Loss(scores.nats / scores.tokens, scores.bits_per_byte, vocabulary)
 
 
 def _masked(model: Model, texts: Sequence[str]) -> Loss:

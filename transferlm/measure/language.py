@@ -137,6 +137,16 @@ def score(model: Causal, texts: Corpus | Iterable[str], context: Context = "text
     )
 
 
+def mean_loss(model: Causal, texts: Corpus | Iterable[str]) -> float:
+    """Mean nats a token of texts, each on its own.
+
+    Raises:
+        DataError: There is no text.
+    """
+    found = score(model, texts)
+    return found.nats / found.tokens
+
+
 class _Counted:
     """What passes by on its way to the model."""
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from transferlm.counts.symbols import BEGIN, END, FIRST_WORD, NOTHING, UNKNOWN
+from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import DataError, UnsupportedError
-from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
+from transferlm.models._over_words import Rows, closed, over_words, words_of
+from transferlm.models.base import Causal, TokenScores, Vocabulary, digest
 from transferlm.text.lexicon import Lexicon
 
-__all__ = ["Aligned", "align"]
+__all__ = ["Aligned", "Scored", "align"]
 
 Scored = tuple[TokenScores, np.ndarray]
 """A text's tokens, and float64 (models, tokens): every model's natural logs of them."""
@@ -49,6 +50,10 @@ class Aligned(ABC):
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Each model's distribution of the token after each context: float64 (models, contexts, vocabulary)."""
 
+    @abstractmethod
+    def over_words(self, lexicon: Lexicon) -> list[Rows]:
+        """Each model's distributions over the words of a lexicon that has all of theirs."""
+
 
 def align(models: Sequence[Causal]) -> Aligned:
     """Models with one vocabulary token by token; models by word, or by character, over the words of all of them.
@@ -65,8 +70,8 @@ def align(models: Sequence[Causal]) -> Aligned:
             f"these models cut texts differently ({told}), so that their tokens can't be mixed: make one of them with"
             " the other's tokenizer, or all by word, or all by character"
         )
-    if len({model.vocabulary.closed for model in models}) > 1:
-        models = [_closed(model) for model in models]
+    if any(model.vocabulary.closed for model in models):
+        models = [closed(model) for model in models]
     return _SameUnit(models)
 
 
@@ -86,6 +91,9 @@ class _SameTokens(Aligned):
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         return np.stack([model.next_log_probs(contexts) for model in self.models])
 
+    def over_words(self, lexicon: Lexicon) -> list[Rows]:
+        return [over_words(model, lexicon) for model in self.models]
+
 
 class _SameUnit(Aligned):
     """Words (or characters) over the union of the vocabularies.
@@ -97,14 +105,12 @@ class _SameUnit(Aligned):
 
     def __init__(self, models: Sequence[Causal]) -> None:
         self.models = tuple(models)
-        own = [_words_of(model.tokenizer) for model in models]
         unit = models[0].tokenizer.unit
-        self.tokenizer = Lexicon.of({word for words in own for word in words}, unit)
-        closed = models[0].vocabulary.closed
-        told = "closed" if closed else "unknown ones spelled out"
+        self.tokenizer = Lexicon.of({word for model in models for word in words_of(model.tokenizer)}, unit)
+        is_closed = models[0].vocabulary.closed
+        told = "closed" if is_closed else "unknown ones spelled out"
         name = f"{unit}, {len(self.tokenizer):,} types, {told}"
-        self.vocabulary = Vocabulary(name, self.tokenizer.size, closed, digest(self.tokenizer.hash, told))
-        self._columns = [_columns(self.tokenizer, m.tokenizer, words) for m, words in zip(models, own, strict=True)]
+        self.vocabulary = Vocabulary(name, self.tokenizer.size, is_closed, digest(self.tokenizer.hash, told))
 
     def scores(self, texts: Sequence[str], found: Sequence[Sequence[TokenScores]]) -> list[Scored]:
         encoded = self.tokenizer.encode(texts)
@@ -119,82 +125,17 @@ class _SameUnit(Aligned):
         return aligned
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
-        return np.stack(
-            [self._spread(place, model.next_log_probs(contexts)) for place, model in enumerate(self.models)]
-        )
+        return np.stack([rows(contexts) for rows in self._rows])
+
+    def over_words(self, lexicon: Lexicon) -> list[Rows]:
+        return [over_words(model, lexicon) for model in self.models]
+
+    @cached_property
+    def _rows(self) -> list[Rows]:
+        return self.over_words(self.tokenizer)
 
     def _known(self, model: Causal, scores: TokenScores, ids: np.ndarray) -> np.ndarray:
         if not self.vocabulary.closed:
             return scores.log_probs
         others = (scores.ids == model.tokenizer.unknown_id) & (ids != UNKNOWN)
         return np.where(others, -np.inf, scores.log_probs)
-
-    def _spread(self, place: int, logs: np.ndarray) -> np.ndarray:
-        """A model's columns in their places among those of the union."""
-        columns = self._columns[place]
-        spread = np.full((len(logs), self.vocabulary.size), -np.inf)
-        spread[:, columns >= 0] = logs[:, columns[columns >= 0]]
-        if not self.vocabulary.closed and len(self._strangers[place]):
-            unknown = spread[:, [UNKNOWN]]
-            spread[:, self._strangers[place]] = unknown + self._spelled[place]
-            spread[:, [UNKNOWN]] = unknown + np.log1p(-np.exp(self._spelled[place]).sum())
-        return spread
-
-    @cached_property
-    def _strangers(self) -> list[np.ndarray]:
-        """The words of the union that each model spells out."""
-        return [np.flatnonzero(columns[FIRST_WORD:] < 0) + FIRST_WORD for columns in self._columns]
-
-    @cached_property
-    def _spelled(self) -> list[np.ndarray]:
-        """Natural logs of the share of the unknown word that each of those has."""
-        return [
-            _spelling(model, [self.tokenizer.word(symbol) for symbol in strangers.tolist()])
-            for model, strangers in zip(self.models, self._strangers, strict=True)
-        ]
-
-
-def _spelling(model: Causal, words: Sequence[str]) -> np.ndarray:
-    """How probable a model holds each spelling, given that the first word of a text is unknown."""
-    if not words:
-        return np.zeros(0)
-    unknown = model.next_log_probs([""])[0, model.tokenizer.unknown_id]
-    spelled: np.ndarray = np.array([scores.log_probs[0] for scores in model.token_scores(words)]) - unknown
-    return spelled
-
-
-def _words_of(tokenizer: Any) -> list[str]:
-    """Every word (or character) that it knows, special tokens left out."""
-    if isinstance(tokenizer, Lexicon):
-        return list(tokenizer)
-    special = tokenizer.special_ids
-    return [word for i, word in enumerate(tokenizer.vocabulary) if i not in special and word]
-
-
-def _columns(union: Lexicon, tokenizer: Any, words: Sequence[str]) -> np.ndarray:
-    """The tokenizer's id of each symbol of the union, -1 where it has none."""
-    columns = np.full(union.size, -1, np.int64)
-    columns[[END, UNKNOWN]] = tokenizer.end_id, tokenizer.unknown_id
-    if isinstance(tokenizer, Lexicon):
-        columns[[NOTHING, BEGIN]] = NOTHING, BEGIN
-        own = np.arange(FIRST_WORD, tokenizer.size)
-    else:  # what a softmax gives these two is lost to the words, and kept, so that the sum stays 1
-        columns[[NOTHING, BEGIN]] = tokenizer.pad_id, tokenizer.begin_id
-        special = tokenizer.special_ids
-        own = np.array([i for i, word in enumerate(tokenizer.vocabulary) if i not in special and word], np.int64)
-    columns[[union.id_of(word) for word in words]] = own
-    return columns
-
-
-def _closed(model: Causal) -> Causal:
-    """The model, its unknown words one token."""
-    if model.vocabulary.closed:
-        return model
-    assert isinstance(model, Model)
-    if "open_vocabulary" not in model.adjustable:
-        raise UnsupportedError(
-            f"{model.vocabulary.name}: it can't be scored as a closed vocabulary, as another of these models is"
-        )
-    twin = model.copy()
-    twin.adjust(open_vocabulary=False)
-    return twin

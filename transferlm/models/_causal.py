@@ -60,6 +60,8 @@ def scored_windows(
 
     The texts are read once, whatever the number of models, as they are needed.
     """
+    if isinstance(texts, str):
+        raise TypeError("several texts are needed: give [text]")
     own, *copies = itertools.tee(texts, len(models) + 1)
     streams = [model.token_scores(each, context) for model, each in zip(models, copies, strict=True)]
     for window in windows(own):

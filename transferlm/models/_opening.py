@@ -1,12 +1,17 @@
-"""Opening a model inside a model: what a composite's folder holds beside its own files."""
+"""Opening a folder by whatever family it is of, and the folders of models inside a model's."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, alternatives
 from transferlm.models.base import Model
 
-__all__ = ["family_of", "open_model"]
+__all__ = ["family_of", "open_model", "open_part"]
+
+_DEEPEST = 32
+"""Folders of models inside one another: more than anyone would make on purpose."""
 
 
 def family_of(folder: storage.Folder) -> str:
@@ -42,4 +47,23 @@ def open_model(folder: storage.Folder) -> Model:
     """
     model: Model = catalog.find("models", family_of(folder)).read(folder)  # type: ignore[attr-defined]
     model.lineage = folder.lineage()
+    return model
+
+
+def open_part(folder: storage.Folder, name: str, capabilities: Sequence[type]) -> Model:
+    """The model in a folder inside a model's folder.
+
+    Raises:
+        ModelFolderError: It is missing, a link, nested too deeply, damaged, or lacks a capability.
+    """
+    place = folder.path / name
+    if place.is_symlink():
+        raise ModelFolderError(f"{place} is a link, and a part of a model must be a folder of its own: copy it again")
+    if folder.depth >= _DEEPEST:
+        raise ModelFolderError(f"{place}: models inside one another, {_DEEPEST} deep and more, are not opened")
+    model = open_model(storage.open_folder(place, folder.depth + 1))
+    if not all(isinstance(model, capability) for capability in capabilities):
+        raise ModelFolderError(
+            f"{place} holds a {model.family} model, which can't be a part of this one: copy it again"
+        )
     return model

@@ -17,7 +17,7 @@ class Weighing:
 
     Args:
         weights: float64 (components,), summing to 1. With a confidence, of all but the last, which has none of its own.
-        switching: Share of its merit that a component gives up at every token; none leaves the weights as they are.
+        switching: Chance at each token that the text turns to another kind; none leaves the weights as they are.
         confidence: What the last component has counted; none gives it a weight like the others'.
         strength: What the others, the prior, weigh beside that.
     """
@@ -31,6 +31,11 @@ class Weighing:
     ) -> None:
         self._fixed = np.log(weights)[:, None]
         self._switching, self._confidence, self._strength = switching, confidence, strength
+
+    @property
+    def moves(self) -> bool:
+        """Whether what was read changes the weights."""
+        return self._switching is not None
 
     @property
     def components(self) -> int:
@@ -47,34 +52,35 @@ class Weighing:
                 for share in self._confidence.prior_shares(texts, self._strength)
             ]
 
-    def mixed(self, logs: np.ndarray, log_weights: np.ndarray, merits: np.ndarray) -> np.ndarray:
+    def mixed(self, logs: np.ndarray, log_weights: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         """Logs of the mixture of a text's tokens.
 
         Args:
             logs: Natural logs, float64 (components, tokens).
             log_weights: What `before_reading` gave.
-            merits: float64 (components,): 1 each where reading begins; left as they are after the text.
+            beliefs: float64 (components,): 0 each where reading begins; left as they are after the text.
         """
         if self._switching is None:
             mixed: np.ndarray = np.logaddexp.reduce(log_weights + logs, axis=0)
         else:
             mixed = np.empty(logs.shape[1])
-            switch(logs, np.broadcast_to(log_weights, logs.shape), merits, self._switching, mixed)
+            switch(logs, np.broadcast_to(log_weights, logs.shape), beliefs, self._switching, mixed)
         mixed[mixed > 0] = 0  # the sum of what was rounded may be above
         return mixed
 
-    def after_reading(self, logs: Sequence[np.ndarray], log_weights: Sequence[np.ndarray]) -> np.ndarray:
-        """Logs of the weights of the token after each text: float64 (components, texts).
+    def after_reading(self, logs: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+        """Logs of the weights of the token after a text: float64 (components,).
 
         Args:
-            logs: Each text's, as in `mixed`; its end, the last token, is not part of what was read.
-            log_weights: Each text's, as in `mixed`.
+            logs: Of its tokens, as in `mixed`, the end left out.
+            log_weights: As in `mixed`, those of the token after it the last.
         """
-        found = np.empty((self.components, len(logs)))
-        for text, (own, before) in enumerate(zip(logs, log_weights, strict=True)):
-            merits = np.ones(self.components)
-            if self._switching is not None:
-                self.mixed(own[:, :-1], np.broadcast_to(before, own.shape)[:, :-1], merits)
-            found[:, text] = before[:, -1] + np.log(merits)
-        found -= np.logaddexp.reduce(found, axis=0)
-        return found
+        fresh: np.ndarray = log_weights[:, -1]
+        if self._switching is None or not logs.shape[1]:
+            return fresh
+        beliefs = np.zeros(self.components)
+        self.mixed(logs, np.broadcast_to(log_weights, (len(logs), logs.shape[1] + 1))[:, :-1], beliefs)
+        with np.errstate(divide="ignore"):
+            weights: np.ndarray = np.log((1 - self._switching) * beliefs + self._switching * np.exp(fresh))
+        weights -= np.logaddexp.reduce(weights)
+        return weights

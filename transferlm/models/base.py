@@ -513,7 +513,8 @@ def made_from(family: type[M], folder: storage.Folder) -> M:
     entry = catalog.entry("models", catalog.name_of(family))
     try:
         for name, value in given.items():
-            entry.hyper_parameter(name).parse(str(value))
+            if entry.hyper_parameter(name).parse(str(value)) != value:
+                raise SettingError(f"{name} is {value!r}, which is no value of it: copy the folder again")
         return family(**given)
-    except (TypeError, SettingError) as error:
+    except (TypeError, AttributeError, SettingError) as error:
         raise ModelFolderError(f"{manifest}: {error}") from None

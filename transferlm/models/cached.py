@@ -14,22 +14,26 @@ import numpy as np
 
 from transferlm import storage
 from transferlm.counts.recent import HIGHEST_ORDER, Recent, faded
+from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import DataError, SettingError
 from transferlm.models._causal import Context, scored_windows
 from transferlm.models._numbers import numbers
-from transferlm.models._opening import open_model
+from transferlm.models._opening import open_part
+from transferlm.models._over_words import Composite, Rows, closed, over_words
 from transferlm.models._posterior import posterior
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest, made_from, require
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
+from transferlm.text.lexicon import Lexicon
 
 __all__ = ["Cached"]
 
 _INSIDE = "model"
+_LONGEST = 1e9
 
 
 @dataclass(eq=False)
-class Cached(Model, Causal):
+class Cached(Model, Causal, Composite):
     """A causal model and a cache of the words just read (Kuhn & De Mori 1990), by themselves and in their contexts.
 
     Counts of what was read fade with every token. The model's own probabilities are the prior; the faded counts after
@@ -48,6 +52,8 @@ class Cached(Model, Causal):
 
     def __post_init__(self) -> None:
         lives, weights = self._settings()
+        if max(lives) > _LONGEST:
+            raise SettingError(f"half_lives {self.half_lives!r}: give {_LONGEST:,.0f} tokens at the most")
         if len(lives) != len(weights) or not 1 <= len(lives) <= HIGHEST_ORDER:
             raise SettingError(
                 f"half_lives {self.half_lives!r} and concentrations {self.concentrations!r}: give 1 to {HIGHEST_ORDER}"
@@ -113,18 +119,39 @@ class Cached(Model, Causal):
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
+        return self._with_cache(contexts, self.model.next_log_probs(contexts))
+
+    def _with_cache(self, contexts: Sequence[str], rows: np.ndarray, lexicon: Lexicon | None = None) -> np.ndarray:
+        """The model's distributions after contexts, over its own tokens or a lexicon's words, and the cache on top."""
         lives, weights = self._settings()
-        rows: np.ndarray = self.model.next_log_probs(contexts)
         symbols = _Symbols(self.model)
         for row, context, scores in zip(rows, contexts, self.model.token_scores(contexts), strict=True):
             ids = symbols.joined([context], [scores])[0][:-1]
-            columns = np.minimum(ids, len(row))
-            columns[columns == len(row)] = self.tokenizer.unknown_id or 0
+            columns = scores.ids[:-1] if lexicon is None else lexicon.encode([context]).ids[1:-1]
+            if self.vocabulary.closed and lexicon is not None:  # its unknown word stands for what the lexicon lacks too
+                columns = np.where(scores.ids[:-1] == self.tokenizer.unknown_id, UNKNOWN, columns)
             for (places, left), weight in zip(faded(ids, lives), weights, strict=True):
                 counts = np.bincount(columns[places], left, minlength=len(row))
                 totals = np.full(len(row), left.sum())
                 row[:] = _posterior(row, counts[:, None], totals[:, None], [weight])
         return rows
+
+    @property
+    def newest(self) -> Model:
+        """The model."""
+        model: Model = self.model
+        return model
+
+    def over_words(self, lexicon: Lexicon) -> Rows:
+        """Its distributions over the words of a lexicon that has all of the model's."""
+        rows = over_words(self.model, lexicon)
+        return lambda contexts: self._with_cache(contexts, rows(contexts), lexicon)
+
+    def closed(self) -> Self:
+        """The same with the model's unknown words one token."""
+        twin = self.copy()
+        twin._model = closed(self.model)  # type: ignore[assignment]
+        return twin
 
     def tune(self, texts: Corpus | Iterable[str], context: Context = "text") -> float:
         """Fit half-lives and concentrations, as many as there are, to texts the model was not trained on; in place.
@@ -172,7 +199,7 @@ class Cached(Model, Causal):
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there."""
         cached = made_from(cls, folder)
-        cached._model = open_model(storage.open_folder(folder.path / _INSIDE))
+        cached._model = open_part(folder, _INSIDE, (Causal,))
         return cached
 
 

@@ -18,19 +18,20 @@ from transferlm.counts.counted_text import CountedText
 from transferlm.counts.counting import count
 from transferlm.counts.lookup import Lookup
 from transferlm.counts.mapped_arrays import map_arrays, part, prefixed, save_arrays
-from transferlm.counts.table import CountTable
+from transferlm.counts.table import HIGHEST_ORDER, CountTable
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._numbers import numbers
-from transferlm.models._opening import open_model
+from transferlm.models._opening import open_part
 from transferlm.models._posterior import posterior
-from transferlm.models.base import CountBased, Encoder, Encoding, Model, digest, made_from
+from transferlm.models.base import CountBased, Encoder, Encoding, Model, digest, made_from, require
 from transferlm.text.lexicon import Lexicon
 from transferlm.text.windows import windows
 
 __all__ = ["ClassCounts"]
 
 _GENERAL = "general"
+_EVEN = 1e-3
 
 
 @dataclass(eq=False)
@@ -47,7 +48,8 @@ class ClassCounts(Model, Encoder):
     """What is taken from each distinct word's count and given to the prior, from 0 up to 1."""
 
     def __post_init__(self) -> None:
-        numbers(self.concentrations, "concentrations")
+        if len(numbers(self.concentrations, "concentrations")) > HIGHEST_ORDER:
+            raise SettingError(f"concentrations {self.concentrations!r}: give {HIGHEST_ORDER} at the most")
         if not 0 <= self.discount < 1:
             raise SettingError(f"discount {self.discount}: give a number from 0 up to, not including, 1")
         self._general: Any = None
@@ -70,9 +72,9 @@ class ClassCounts(Model, Encoder):
             DataError: A class has no text.
         """
         made = cls(**settings)
-        assert isinstance(general, CountBased)
-        made._general = general
-        made._lexicon, symbols = Lexicon.build(texts, general.unit)
+        require(general, (CountBased,), "counts of classes")
+        made._general = general.copy()
+        made._lexicon, symbols = Lexicon.build(texts, made._general.unit)
         order, ids = len(numbers(made.concentrations, "concentrations")), np.asarray(symbols.ids)
         for label in range(classes):
             rows = np.flatnonzero(targets == label)
@@ -101,7 +103,11 @@ class ClassCounts(Model, Encoder):
             texts: Texts that were counted.
             targets: int64 (texts,), the class that each was counted in.
         """
-        return self._encoded(texts, targets)
+        found, done = [np.zeros((0, self.encoding_width))], 0
+        for window in windows(texts):
+            found.append(self._encoded(window, targets[done : done + len(window)]))
+            done += len(window)
+        return np.concatenate(found)
 
     def _encoded(self, texts: Sequence[str], targets: np.ndarray | None = None) -> np.ndarray:
         lexicon = self._known()
@@ -123,12 +129,16 @@ class ClassCounts(Model, Encoder):
         return posterior(prior, found.counts, found.totals, found.types, weights, [self.discount] * len(weights))
 
     def _prior(self, texts: Sequence[str], positions: int) -> np.ndarray:
-        """The general model's log-probability of every token; of the beginning of a text, 0."""
+        """The general model's log-probability of every token; of the beginning of a text, 0.
+
+        A thousandth of it is spread evenly, so that a token to which the model gives nothing is possible too.
+        """
+        even = np.full(positions, -math.log(self._known().size))
         if not self._general.trained:
-            return np.full(positions, -math.log(self._known().size))
-        return np.concatenate(
-            [np.zeros(0), *(np.insert(scores.log_probs, 0, 0.0) for scores in self._general.token_scores(texts))]
-        )
+            return even
+        scored = (np.insert(scores.log_probs, 0, 0.0) for scores in self._general.token_scores(texts))
+        general = np.concatenate([np.zeros(0), *scored])
+        return np.logaddexp(math.log1p(-_EVEN) + general, math.log(_EVEN) + even)
 
     @cached_property
     def _lookups(self) -> list[Lookup]:
@@ -136,11 +146,12 @@ class ClassCounts(Model, Encoder):
 
     @cached_property
     def _pooled(self) -> Lookup:
-        """All classes together."""
-        whole = self._classes[0]
-        for table in self._classes[1:]:
-            whole = whole.merge(table)
-        return Lookup(Trie.of(whole))
+        """All classes together, merged in pairs, pairs of pairs and so on."""
+        tables = list(self._classes)
+        while len(tables) > 1:
+            pairs = [one.merge(other) for one, other in zip(tables[::2], tables[1::2], strict=False)]
+            tables = pairs + tables[len(tables) & ~1 :]
+        return Lookup(Trie.of(tables[0]))
 
     def _known(self) -> Lexicon:
         if self._lexicon is None:
@@ -176,9 +187,7 @@ class ClassCounts(Model, Encoder):
         model = made_from(cls, folder)
         path = folder.weights()
         arrays = map_arrays(path)
-        general: Any = open_model(storage.open_folder(folder.path / _GENERAL))
-        if not isinstance(general, CountBased):
-            raise ModelFolderError(f"{folder.path / _GENERAL} holds no model made from counts: copy it again")
+        general: Any = open_part(folder, _GENERAL, (CountBased,))
         classes = sum(name.startswith("class") and name.endswith(".counts") for name in arrays)
         try:
             model._lexicon = Lexicon.from_arrays(general.unit, part("lexicon.", arrays))

@@ -20,7 +20,8 @@ from transferlm.models._alignment import Aligned, Scored, align
 from transferlm.models._causal import Context, scored_windows
 from transferlm.models._confidence import Confidence
 from transferlm.models._mixing import fitted_strength, fitted_weights
-from transferlm.models._opening import open_model
+from transferlm.models._opening import open_part
+from transferlm.models._over_words import Composite, Rows, closed, leaf
 from transferlm.models._weighing import Weighing
 from transferlm.models.base import (
     Causal,
@@ -35,6 +36,7 @@ from transferlm.models.base import (
 )
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
+from transferlm.text.lexicon import Lexicon
 
 __all__ = ["Mixture"]
 
@@ -43,7 +45,7 @@ _HELD_OUT = 0.1
 
 
 @dataclass(eq=False)
-class Mixture(Model, Causal, Trainable):
+class Mixture(Model, Causal, Trainable, Composite):
     """Several causal models as one (Jelinek & Mercer 1980): p(w | h) = sum of weight times p(w | h) of each.
 
     With a `strength` the last one's counts are evidence, and all before it, in the proportion of their weights, the
@@ -52,9 +54,9 @@ class Mixture(Model, Causal, Trainable):
     different words did, s the strength. So the old model speaks where the new one knows little (MAP adaptation,
     Bacchiani & Roark 2003; t / c as the chance of something new is Witten & Bell 1991).
 
-    With `switching` a component's weight grows as it foretells the text better than the others: it is multiplied by its
-    probability of every word read, and a share of it given back (the fixed share of Herbster & Warmuth 1998, eq. 3.2),
-    so that the mixture turns to the kind of text that it is reading. In a stream it does so over the ends of texts.
+    With `switching` a component weighs as much as the words read make it believed that the text is of its kind (Bayes'
+    rule), and at each word the text may turn to another, drawn by the weights (the fixed share of Herbster & Warmuth
+    1998). In a stream what was believed goes on over the ends of texts.
     """
 
     strength: float | None = None
@@ -62,7 +64,7 @@ class Mixture(Model, Causal, Trainable):
     switching: float | None = None
     """Chance at each word that a text turns to another kind, 0 to 1; none keeps the weights whatever was read."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"strength", "switching"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"switching"})
 
     def __post_init__(self) -> None:
         if self.switching is not None and not 0 <= self.switching <= 1:
@@ -97,25 +99,26 @@ class Mixture(Model, Causal, Trainable):
         return mixture
 
     @classmethod
-    def beside(cls, model: Model, kind: type = Trainable, seed: int = 0) -> Self:
-        """A model with a new one beside it that has read nothing and weighs nothing yet.
+    def beside(cls, model: Model, kind: type = Trainable, seed: int = 0, flat: bool = False) -> Self:
+        """A copy of a model with a new one beside it that has read nothing and weighs nothing yet: it scores as before.
 
         Args:
-            model: The old model; components of a mixture by fixed weights stay components.
-            kind: The capability that the new one must have. It is of the old one's kind (of a mixture's last) where
-                that has it, else a Kneser-Ney model by the old one's unit.
+            model: The old model.
+            kind: The capability that the new one must have. It is like the old one (like the newest part of one that
+                holds others) where that has it, else a Kneser-Ney model by the old one's unit.
             seed: Draws what the new one begins with.
+            flat: Whether the components of a mixture without a strength become this one's own.
 
         Raises:
             UnsupportedError: The old model is not causal, or its tokens are neither words nor characters.
         """
         require(model, (Causal,), "a mixture")
-        flat = isinstance(model, cls) and model.strength is None
-        mixture = cls()
-        mixture.components = model.components if flat else (model,)  # type: ignore[attr-defined]
-        mixture.weights = model.weights if flat else np.ones(1)  # type: ignore[attr-defined]
-        mixture.components = (*mixture.components, _another(mixture.components[-1], kind, seed))
-        mixture.weights = np.append(mixture.weights, 0.0)
+        flat = flat and isinstance(model, cls) and model.strength is None
+        old = model.copy() if flat else cls.of([model.copy()])
+        assert isinstance(old, cls)
+        mixture = cls(switching=old.switching)
+        mixture.components = (*old.components, _another(leaf(model), kind, seed))
+        mixture.weights = np.append(old.weights, 0.0)
         return mixture
 
     def train_last(self, corpus: Corpus, seed: int = 0, checkpoints: Path | None = None) -> None:
@@ -136,14 +139,14 @@ class Mixture(Model, Causal, Trainable):
         """
         self._adopt(self.components, np.asarray(weights, np.float64))
 
-    def rely_on_prior(self, strength: float | None) -> None:
-        """Take this strength, in place; the last component's own weight is then without effect.
+    def rely_on_prior(self, strength: float) -> None:
+        """Take this strength, in place: the last component's own weight is gone, its counts speak for it.
 
         Raises:
             SettingError: It is not above 0.
             UnsupportedError: The last component is not made from counts.
         """
-        self.adjust(strength=strength)
+        self.strength = type(self)(strength).strength
         self._adopt(self.components, self.weights)
 
     def _adopt(self, models: Sequence[Model], weights: np.ndarray) -> None:
@@ -153,6 +156,8 @@ class Mixture(Model, Causal, Trainable):
             require(model, (Causal,), "a mixture")
         if self.strength is not None:
             require(models[-1], (CountBased,), "a mixture with a strength")
+        if self.strength is not None and len(models) < 2:
+            raise SettingError("a strength weighs a prior against evidence: give two models or more")
         if weights.shape == (len(models),) and self.strength is not None:
             weights = np.append(weights[:-1], 0.0)  # what the last one weighs follows from its counts
         if weights.shape != (len(models),) or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
@@ -180,9 +185,12 @@ class Mixture(Model, Causal, Trainable):
 
     @cached_property
     def _aligned(self) -> Aligned:
+        self._demand_components()
+        return align([self.components[place] for place in self._speaking])  # type: ignore[misc]
+
+    def _demand_components(self) -> None:
         if not self.components:
             raise DataError("a mixture is nothing without its models: make one with combine")
-        return align([self.components[place] for place in self._speaking])  # type: ignore[misc]
 
     @cached_property
     def _confidence(self) -> Confidence | None:
@@ -204,12 +212,12 @@ class Mixture(Model, Causal, Trainable):
             SettingError: `context` is neither `text` nor `stream`.
         """
         weighing = self._weighing
-        merits = np.ones(weighing.components)
+        beliefs = np.zeros(weighing.components)
         for window, found in self._windows(texts, context):
             for (scores, logs), weights in zip(found, weighing.before_reading(window), strict=True):
                 if context == "text":
-                    merits[:] = 1
-                yield TokenScores(weighing.mixed(logs, weights, merits), scores.offsets, scores.ids)
+                    beliefs[:] = 0
+                yield TokenScores(weighing.mixed(logs, weights, beliefs), scores.offsets, scores.ids)
 
     def _windows(self, texts: Iterable[str], context: Context = "text") -> Iterator[tuple[list[str], list[Scored]]]:
         """Texts window by window, with the logs of every component that has a weight."""
@@ -218,11 +226,35 @@ class Mixture(Model, Causal, Trainable):
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
-        logs, weighing = self._aligned.next_log_probs(contexts), self._weighing
-        read = [own for _, found in self._windows(contexts) for _, own in found]
-        weights = weighing.after_reading(read, weighing.before_reading(contexts))
-        mixed: np.ndarray = np.logaddexp.reduce(weights[:, :, None] + logs, axis=0)
+        return self._mixed_rows(contexts, self._aligned.next_log_probs(contexts))
+
+    def _mixed_rows(self, contexts: Sequence[str], logs: np.ndarray) -> np.ndarray:
+        """The components' distributions after contexts, float64 (components, contexts, symbols), as one."""
+        weighing = self._weighing
+        before = weighing.before_reading(contexts)
+        if weighing.moves:
+            read = [own[:, :-1] for _, found in self._windows(contexts) for _, own in found]
+            weights = [weighing.after_reading(*each) for each in zip(read, before, strict=True)]
+        else:
+            weights = [each[:, -1] for each in before]
+        mixed: np.ndarray = np.logaddexp.reduce(np.array(weights).T[:, :, None] + logs, axis=0)
         return mixed
+
+    @property
+    def newest(self) -> Model:
+        """The last component."""
+        return self.components[-1]
+
+    def over_words(self, lexicon: Lexicon) -> Rows:
+        """Its distributions over the words of a lexicon that has all of its components'."""
+        parts = self._aligned.over_words(lexicon)
+        return lambda contexts: self._mixed_rows(contexts, np.stack([rows(contexts) for rows in parts]))
+
+    def closed(self) -> Self:
+        """The same with every component's unknown words one token."""
+        twin = self.copy()
+        twin.components = tuple(closed(model) for model in twin.components)  # type: ignore[arg-type, misc]
+        return twin
 
     # ---------------------------------------------------------------- learning
 
@@ -241,24 +273,31 @@ class Mixture(Model, Causal, Trainable):
         Raises:
             DataError: There is no text.
         """
-        corpus = Corpus.of(texts)
+        trial = copy.copy(self)
         if self.strength is None:
-            self.weights = np.maximum(self.weights, np.finfo(float).tiny)  # a component without weight is heard too
-        self._forget()
-        logs, evidence = [], []
-        with Progress("fitting the weights", corpus.size, "bytes") as progress:
-            for window, found in self._windows(corpus.read(progress.advance), context):
-                logs += [log for _, log in found]
-                evidence += self._confidence.evidence(window) if self._confidence is not None else []
-        together = np.concatenate(logs, axis=1)
+            trial.weights = np.maximum(self.weights, np.finfo(float).tiny)  # one without weight is heard too
+        trial._forget()
+        logs, evidence = trial._heard(Corpus.of(texts), context)
         if self.strength is None:
-            self.weights, nats = fitted_weights(together)
+            self.weights, nats = fitted_weights(logs)
         else:
             weights = np.log(self.weights[self.weights > 0])[:, None]
-            prior = np.logaddexp.reduce(weights + together[:-1], axis=0)
-            self.strength, nats = fitted_strength(prior, together[-1], np.concatenate(evidence))
+            prior = np.logaddexp.reduce(weights + logs[:-1], axis=0)
+            self.strength, nats = fitted_strength(prior, logs[-1], evidence)
         self._forget()
         return nats
+
+    def _heard(self, corpus: Corpus, context: Context) -> tuple[np.ndarray, np.ndarray]:
+        """All components' logs of all tokens, and the evidence at each where there is a strength."""
+        logs, evidence = [], [np.zeros((0, 0))]
+        with Progress("fitting the weights", corpus.size, "bytes") as progress:
+            for window, found in self._windows(corpus.read(progress.advance), context):
+                for text, (_, own) in zip(window, found, strict=True):
+                    if np.isneginf(own).all(axis=0).any():
+                        raise DataError(f"no model gives every word of a text to fit to a probability: {text[:60]!r}")
+                    logs.append(own)
+                evidence += self._confidence.evidence(window) if self._confidence is not None else []
+        return np.concatenate(logs, axis=1), np.concatenate(evidence[1:] or evidence)
 
     @property
     def trained(self) -> bool:
@@ -274,8 +313,9 @@ class Mixture(Model, Causal, Trainable):
         twin = type(self)(**self.hyper_parameters())
         for model in self.components:
             require(model, (Trainable,), "training a mixture")
-        twin.components = tuple(model.untrained(seed) for model in self.components)  # type: ignore[attr-defined]
-        twin.weights = np.full(len(twin.components), 1 / max(1, len(twin.components)))
+        if self.components:
+            parts = [model.untrained(seed) for model in self.components]  # type: ignore[attr-defined]
+            twin._adopt(parts, np.ones(len(parts)))
         return twin
 
     def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
@@ -316,6 +356,7 @@ class Mixture(Model, Causal, Trainable):
 
     def write(self, folder: Path) -> None:
         """The weights, and every component in a folder of its own."""
+        self._demand_components()
         save_arrays(folder / storage.WEIGHTS, {"weights": self.weights})
         for place, model in enumerate(self.components):
             model.save(folder / _component(place))
@@ -328,14 +369,15 @@ class Mixture(Model, Causal, Trainable):
         weights = map_arrays(path).get("weights")
         if weights is None or weights.dtype != np.float64 or weights.ndim != 1 or not len(weights):
             raise ModelFolderError(f"{path} holds no weights of a mixture: copy it again")
-        models = [open_model(storage.open_folder(folder.path / _component(place))) for place in range(len(weights))]
+        models = [open_part(folder, _component(place), (Causal,)) for place in range(len(weights))]
         try:
-            if np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-9:
-                mixture.components, mixture.weights = tuple(models), np.array(weights)
-                return mixture
-        except ValueError:
-            pass
-        raise ModelFolderError(f"{path}: its weights {weights[:4].tolist()} do not sum to 1: copy it again")
+            mixture._adopt(models, np.array(weights))
+        except (SettingError, UnsupportedError) as error:
+            raise ModelFolderError(f"{path}: {error}; copy it again") from None
+        if not np.allclose(mixture.weights, weights, rtol=1e-9, atol=0):
+            raise ModelFolderError(f"{path}: its weights {weights[:4].tolist()} are none of a mixture: copy it again")
+        mixture.weights = np.array(weights)
+        return mixture
 
 
 def _another(model: Model, kind: type, seed: int) -> Model:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from transferlm.counts.counted_text import CountedText
 from transferlm.errors import SettingError
+from transferlm.measure.language import mean_loss
 from transferlm.models.base import Causal, CountBased, Model
 from transferlm.models.mixture import Mixture
 from transferlm.storage import Lineage
@@ -32,8 +33,8 @@ class Bayesian(Update):
     held_out: float = 0.1
     """Share of the new texts, at their end, that the strength is fitted on."""
     switching: float | None = 0.2
-    """Chance at each word that a text turns from one kind to the other, so that what is read decides how much each part
-    of the mixture is believed, and old text is not forgotten; none keeps the weights as they were fitted.
+    """Chance at each word that a text turns from one kind to the other: what is read decides how much old and new are
+    believed, so that old text is not forgotten; none leaves it to the evidence alone.
     """
 
     requires: ClassVar[tuple[type, ...]] = (Causal,)
@@ -63,18 +64,20 @@ class Bayesian(Update):
         evidence = model.components[-1]
         assert isinstance(evidence, CountBased)
         before = evidence.counts if evidence.trained else None
-        scores = {}
-        counted = evidence.counted(new, checkpoints)
+        scores, counted = {}, evidence.counted(new, checkpoints)
         if self.strength is None:
             train, held = new.at_end(self.held_out)
             model.give_evidence(_together(before, evidence.counted(train, checkpoints)))
             model.rely_on_prior(1.0)
-            scores["held_out_loss"] = model.tune(held)
+            model.tune(held)
+            model.adjust(switching=self.switching)
+            scores["held_out_loss"] = mean_loss(model, held)
         model.give_evidence(_together(before, counted))
-        model.rely_on_prior(self.strength if self.strength is not None else model.strength)
+        strength = self.strength if self.strength is not None else model.strength
+        assert strength is not None
+        model.rely_on_prior(strength)
         model.adjust(switching=self.switching)
-        assert model.strength is not None
-        return Lineage(scores={**scores, "tokens added": float(counted.table.total), "strength": model.strength})
+        return Lineage(scores={**scores, "tokens added": float(counted.table.total), "strength": strength})
 
 
 def _together(before: CountedText | None, new: CountedText) -> CountedText:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from transferlm.errors import SettingError
+from transferlm.measure.language import mean_loss
 from transferlm.models.base import Causal, CountBased, Model
 from transferlm.models.mixture import Mixture
 from transferlm.storage import Lineage
@@ -20,8 +21,9 @@ __all__ = ["Interpolation"]
 class Interpolation(Update):
     """Linear interpolation of old and new (Jelinek & Mercer 1980): the result is a mixture that holds both.
 
-    The new model is of the old one's kind; for an ARPA file, to which nothing can be added, it is a Kneser-Ney model.
-    Updated again, the mixture gets one component more.
+    The new model is of the old one's kind (of the newest part's, where the old one holds others); for an ARPA file, to
+    which nothing can be added, it is a Kneser-Ney model. Updated so again, the mixture gets one component more. Texts
+    all of one kind are better added up (`count_merging`).
     """
 
     weight: float | None = None
@@ -29,8 +31,8 @@ class Interpolation(Update):
     held_out: float = 0.1
     """Share of the new texts, at their end, that the weights are fitted on; counts are added once they are."""
     switching: float | None = 0.2
-    """Chance at each word that a text turns from one kind to the other, so that what is read decides how much each part
-    of the mixture is believed, and old text is not forgotten; none keeps the weights as they were fitted.
+    """Chance at each word that a text turns from one kind to another: what is read decides how much each component is
+    believed, so that old text is not forgotten; none keeps the weights as they were fitted.
     """
 
     requires: ClassVar[tuple[type, ...]] = (Causal,)
@@ -43,8 +45,8 @@ class Interpolation(Update):
         Mixture(switching=self.switching)
 
     def start(self, model: Model, seed: int) -> Model:
-        """The model with an untrained one beside it that weighs nothing yet."""
-        return Mixture.beside(model, seed=seed)
+        """The model with an untrained one beside it that weighs nothing yet; of such a mixture, the components."""
+        return Mixture.beside(model, seed=seed, flat=isinstance(model, Mixture) and model.switching == self.switching)
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
         """Train the new component, then weigh.
@@ -54,16 +56,19 @@ class Interpolation(Update):
             UnsupportedError: The new component can't be mixed with the old ones.
         """
         assert isinstance(model, Mixture)
-        scores = {}
+        held = None
         if self.weight is not None:
             model.train_last(new, seed, checkpoints)
             model.weigh([*(model.weights[:-1] * (1 - self.weight)), self.weight])
         else:
             train, held = new.at_end(self.held_out)
             model.train_last(train, seed, checkpoints)
-            scores["held_out_loss"] = model.tune(held)
-            last = model.components[-1]
+            model.tune(held)
+        model.adjust(switching=self.switching)
+        scores = {"weight of the new": float(model.weights[-1])}
+        if held is not None:
+            scores["held_out_loss"] = mean_loss(model, held)
+            last = model.newest
             if isinstance(last, CountBased):
                 model.give_evidence(last.counts.merge(last.counted(held, checkpoints)))
-        model.adjust(switching=self.switching)
-        return Lineage(scores={**scores, "weight of the new": float(model.weights[-1])})
+        return Lineage(scores=scores)
