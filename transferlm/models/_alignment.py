@@ -11,7 +11,7 @@ import numpy as np
 
 from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import DataError, UnsupportedError
-from transferlm.models._over_words import Rows, closed, over_words, words_of
+from transferlm.models._over_words import Rows, closed, lexicon_of, over_words
 from transferlm.models.base import Causal, TokenScores, Vocabulary, digest
 from transferlm.text.lexicon import Lexicon
 
@@ -106,7 +106,7 @@ class _SameUnit(Aligned):
     def __init__(self, models: Sequence[Causal]) -> None:
         self.models = tuple(models)
         unit = models[0].tokenizer.unit
-        self.tokenizer = Lexicon.of({word for model in models for word in words_of(model.tokenizer)}, unit)
+        self.tokenizer = lexicon_of([model.tokenizer for model in models], unit)
         is_closed = models[0].vocabulary.closed
         told = "closed" if is_closed else "unknown ones spelled out"
         name = f"{unit}, {len(self.tokenizer):,} types, {told}"

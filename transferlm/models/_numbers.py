@@ -25,5 +25,5 @@ def numbers(said: str, name: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(0 < value < float("inf") for value in found):
-        raise SettingError(f"{name} {said!r}: give numbers above 0, as 100,500")
+        raise SettingError(f"{name} {said!r}: give numbers above 0, parted by commas")
     return found

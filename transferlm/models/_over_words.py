@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from transferlm.counts.symbols import BEGIN, END, FIRST_WORD, NOTHING, UNKNOWN
+from transferlm.counts.symbols import BEGIN, END, NOTHING, UNKNOWN
 from transferlm.errors import UnsupportedError
 from transferlm.models.base import Causal, Model
 from transferlm.text.lexicon import Lexicon
 
-__all__ = ["Composite", "Rows", "closed", "leaf", "over_words", "words_of"]
+__all__ = ["Composite", "Rows", "closed", "leaf", "lexicon_of", "over_words"]
 
 Rows = Callable[[Sequence[str]], np.ndarray]
 """Contexts to natural logs of what comes next: float64 (contexts, symbols of a lexicon)."""
@@ -72,16 +72,17 @@ def closed(model: Causal) -> Causal:
     return twin
 
 
-def words_of(tokenizer: Any) -> list[str]:
-    """Every word (or character) that it knows, special tokens left out."""
-    return [word for _, word in _numbered(tokenizer)]
+def lexicon_of(tokenizers: Sequence[Any], unit: Any) -> Lexicon:
+    """The words (or characters) of all tokenizers, special tokens left out."""
+    whole = Lexicon.of([], unit)
+    for tokenizer in tokenizers:
+        whole = whole.union(tokenizer if isinstance(tokenizer, Lexicon) else _words(tokenizer))[0]
+    return whole
 
 
-def _numbered(tokenizer: Any) -> list[tuple[int, str]]:
-    if isinstance(tokenizer, Lexicon):
-        return list(enumerate(tokenizer, FIRST_WORD))
+def _words(tokenizer: Any) -> Lexicon:
     special = tokenizer.special_ids
-    return [(i, word) for i, word in enumerate(tokenizer.vocabulary) if i not in special and word]
+    return Lexicon.of((w for i, w in enumerate(tokenizer.vocabulary) if i not in special and w), tokenizer.unit)
 
 
 class _Spread:
@@ -93,11 +94,13 @@ class _Spread:
         self._columns = np.full(lexicon.size, -1, np.int64)
         self._columns[[END, UNKNOWN]] = tokenizer.end_id, tokenizer.unknown_id
         if isinstance(tokenizer, Lexicon):
-            self._columns[[NOTHING, BEGIN]] = NOTHING, BEGIN
-        else:  # what a softmax gives these two is lost to the words, and kept, so that the sum stays 1
+            self._columns[lexicon.union(tokenizer)[2]] = np.arange(tokenizer.size)
+        else:  # what a softmax gives padding and beginning is lost to the words, and kept, so that the sum stays 1
             self._columns[[NOTHING, BEGIN]] = tokenizer.pad_id, tokenizer.begin_id
-        for own, word in _numbered(tokenizer):
-            self._columns[lexicon.id_of(word)] = own
+            special = tokenizer.special_ids
+            for own, word in enumerate(tokenizer.vocabulary):
+                if own not in special and word:
+                    self._columns[lexicon.id_of(word)] = own
         self._strangers = np.flatnonzero(self._columns < 0)
         self._spelled = np.zeros(0)
         if not model.vocabulary.closed and len(self._strangers):

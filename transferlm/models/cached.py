@@ -44,9 +44,10 @@ class Cached(Model, Causal, Composite):
     """
 
     half_lives: str = "84,133,214"
-    """Tokens in which a count halves: after no word, after one, after two; 1 to 4 numbers. Fitted to the Treebank."""
+    """Tokens in which a count halves: after no word, after one, after two; 1 to 4 numbers. `benchmarks/counts.py` fits
+    such to the Penn Treebank's validation part."""
     concentrations: str = "1180,51,15"
-    """What the prior weighs against the counts, in tokens, an order each. Fitted to the Treebank."""
+    """What the prior weighs against the counts, in tokens, an order each; fitted together with them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"half_lives", "concentrations"})
 

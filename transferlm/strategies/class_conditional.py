@@ -26,9 +26,9 @@ _COLDEST = 0.01
 class ClassConditional(Strategy):
     """A generative classifier: one n-gram model a class, shrunk towards the source, and Bayes' rule.
 
-    Learning is counting: milliseconds, whatever the number of labels. Words are taken to be less independent than the
-    counts have it, so that log-probabilities are divided by a temperature, 1 or above, fitted by leaving each labelled
-    text out in turn.
+    Learning is counting: a tenth of a second for some hundred texts, and more with every class. Words are less
+    independent than the counts have it, so that log-probabilities are divided by a temperature, 1 or above, fitted by
+    leaving each labelled text out in turn.
     """
 
     concentrations: str = "100,3,3"
