@@ -12,7 +12,7 @@ from transferlm.combinations.base import Combination
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
-from transferlm.models._opening import open_model
+from transferlm.models._opening import open_model, open_vectors
 from transferlm.models.base import (
     Causal,
     CountBased,
@@ -58,12 +58,14 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
 
     Args:
         source: A model folder of ours, a Hugging Face folder or hub name (`organisation/model`), a fetched name
-            (`minilm`), an ARPA file (`.arpa`, `.arpa.gz`), or the name of a family that needs no weights (`tfidf`).
+            (`minilm`), an ARPA file (`.arpa`), word vectors (`.bin`, `.vec`, `.txt`), each `.gz` too, or the name of a
+            family that needs no weights (`tfidf`).
         hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`).
 
     Raises:
         SourceError: Nothing is found there; a known name that is not fetched yet says how to fetch it.
         ModelFolderError: The folder is damaged, unsafe, or of a family that is unknown.
+        DataError: The file is damaged, or plain text; the message names the line.
     """
     name = str(source)
     if name in catalog.entries("models") and not Path(name).exists():
@@ -73,7 +75,12 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
         imported: Model = catalog.find("models", "arpa").read_file(Path(name), unit)  # type: ignore[attr-defined]
         imported.adjust(**hyper_parameters)
         return imported
-    folder = storage.open_folder(sources.locate(source))
+    place = sources.locate(source)
+    vectors = open_vectors(place)
+    if vectors is not None:
+        vectors.adjust(**hyper_parameters)
+        return vectors
+    folder = storage.open_folder(place)
     model = open_model(folder)
     model.adjust(**hyper_parameters)
     return TaskModel.read(folder, model) if "task" in folder.manifest else model

@@ -1,12 +1,15 @@
-"""Opening a model inside a model: what a composite's folder holds beside its own files."""
+"""Opening what a name stands for, for models that hold or start from another one."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, alternatives
 from transferlm.models.base import Model
+from transferlm.vectors.files import is_vector_file
 
-__all__ = ["family_of", "open_model"]
+__all__ = ["family_of", "open_model", "open_vectors"]
 
 
 def family_of(folder: storage.Folder) -> str:
@@ -43,3 +46,20 @@ def open_model(folder: storage.Folder) -> Model:
     model: Model = catalog.find("models", family_of(folder)).read(folder)  # type: ignore[attr-defined]
     model.lineage = folder.lineage()
     return model
+
+
+def open_vectors(place: Path) -> Model | None:
+    """The word vectors in a file, or in a folder that `fetch` made; None where the place is neither.
+
+    A file is taken for word vectors by its name (`.bin`, `.vec`, `.txt`, or that and `.gz`) and then has to be some.
+
+    Raises:
+        DataError: The file is damaged, or plain text; the message names the line.
+        ModelFolderError: The folder is damaged.
+    """
+    file = place.is_file() and is_vector_file(place.name)
+    if not file and not (place / "vectors.safetensors").is_file():
+        return None
+    family = catalog.find("models", "word_vectors")
+    opened: Model = (family.read_file if file else family.read_fetched)(place)  # type: ignore[attr-defined]
+    return opened
