@@ -152,9 +152,10 @@ class GensimTrained(TableBacked, GrowingVectors):
     # ---------------------------------------------------------------- storage
 
     def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = super()._arrays()
         assert self._counts is not None
         assert self._context is not None
-        return super()._arrays() | {"counts": self._counts, "context": self._context}
+        return arrays | {"counts": self._counts, "context": self._context}
 
     def _adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
         words = len(self.table)

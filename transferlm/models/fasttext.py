@@ -124,9 +124,9 @@ class FastText(GensimTrained):
     # ---------------------------------------------------------------- storage
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        places, ngrams = self._ngram_table()
+        arrays, (places, ngrams) = super()._arrays(), self._ngram_table()
         assert self._own is not None
-        return super()._arrays() | {"own": self._own, "ngrams.places": places, "ngrams.vectors": ngrams}
+        return arrays | {"own": self._own, "ngrams.places": places, "ngrams.vectors": ngrams}
 
     def _adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
         super()._adopt(arrays)

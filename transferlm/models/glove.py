@@ -180,11 +180,12 @@ class GloVe(TableBacked, GrowingVectors):
     # ---------------------------------------------------------------- storage
 
     def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = super()._arrays()
         assert self._pairs is not None
         first, second, together = self._pairs
         kept = {"counts": self._counts, "pairs.first": first, "pairs.second": second, "pairs.counts": together}
         kept |= {"weights": self._weights, "squares": self._squares}
-        return super()._arrays() | {name: array for name, array in kept.items() if array is not None}
+        return arrays | {name: array for name, array in kept.items() if array is not None}
 
     def _adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
         words, pairs = len(self.table), (len(arrays.get("pairs.counts", ())),)

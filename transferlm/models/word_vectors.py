@@ -58,7 +58,7 @@ class FrozenVectors(TableBacked):
             DataError: Words and vectors do not fit one another.
         """
         opened = storage.Folder(folder, {})
-        words = opened.file("words.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        words = opened.file("words.txt").read_bytes().decode().removesuffix("\n").split("\n")
         vectors = opened.tensors("vectors.safetensors").get("vectors", np.empty((0, 0)))
         return cls._of(WordTable.of(words, vectors), opened.lineage())
 
