@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from transferlm.models.glove import GloVe
 from transferlm.models.word2vec import Word2Vec
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
+from transferlm.text.corpus_sources import Source
 from transferlm.updates.vocabulary_growth import VocabularyGrowth
 from transferlm.vectors.files import write_vectors
 from transferlm.vectors.table import WordTable
@@ -72,6 +73,26 @@ def test_fasttext_is_gensims_for_known_words_and_for_unknown_ones_of_known_n_gra
 def test_words_at_the_end_of_long_texts_are_read() -> None:
     text = " ".join([*["the"] * LONGEST, "film", "film"])
     assert [len(words) for words in Sentences(Corpus([text]))] == [LONGEST, 2]
+
+
+class _FailsLater(Source):
+    """Texts that can be read a number of times, as a file that is deleted while training runs."""
+
+    def __init__(self, passes: int) -> None:
+        self.left = passes
+
+    def texts(self, meter: Any = None) -> Iterator[str]:
+        self.left -= 1
+        yield from TEXTS
+        if self.left < 0:
+            raise DataError("the file is gone")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_text_that_breaks_while_training_is_an_error_and_not_a_standstill(family: str) -> None:
+    with pytest.raises(DataError, match="the file is gone"):
+        FAMILIES[family]().fit(Corpus(_FailsLater(2 if family == "glove" else 3)))
 
 
 # -------------------------------------------------------------------- every family
@@ -285,6 +306,8 @@ def test_the_fetched_table_opens_by_its_name(tmp_path: Path, cache: Path) -> Non
 
 def test_a_classifier_stands_on_word_vectors(make_examples: Callable[..., Any]) -> None:
     examples = make_examples(60)
-    vectors = Word2Vec(width=10, minimum_count=1, epochs=20).fit(examples.texts)
+    vectors = Word2Vec(width=10, minimum_count=2, epochs=20).fit(examples.texts)
     made = tl.transfer(vectors, examples, tl.strategies.FeatureExtraction())
+    assert made.lineage.scores["train_share_known"] == pytest.approx(vectors.encode(examples.texts).known.mean())  # type: ignore[union-attr]
+    assert made.lineage.scores["train_share_known"] < 1
     assert made.score(examples).metrics["accuracy"] > 0.8

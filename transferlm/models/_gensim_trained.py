@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -131,13 +131,16 @@ class GensimTrained(TableBacked, GrowingVectors):
         self._lay_in(engine, plasticity)
         texts = epochs * corpus.survey().texts
         with Progress("training word vectors", texts, "texts") as progress:
+            sentences = _Guarded(self._sentences(corpus, progress))
             engine.train(
-                self._sentences(corpus, progress),
+                sentences,
                 total_examples=lists,
                 epochs=epochs,
                 start_alpha=rate,
                 end_alpha=min(rate, _SLOWEST),
             )
+        if sentences.error is not None:
+            raise sentences.error
         self._counts, self._context = vocabulary.counts, engine.syn1neg
         self._take(engine, vocabulary.words)
 
@@ -162,3 +165,21 @@ class GensimTrained(TableBacked, GrowingVectors):
         fitting(arrays, "vectors", np.float32, (words, self.width))
         self._counts = fitting(arrays, "counts", np.int64, (words,))
         self._context = fitting(arrays, "context", np.float32, (words, self.width))
+
+
+class _Guarded:
+    """Lists of words that end where reading them fails: in gensim's reading thread an error would halt all for good.
+
+    Attributes:
+        error: What went wrong.
+    """
+
+    def __init__(self, sentences: Sentences) -> None:
+        self._sentences = sentences
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        try:
+            yield from self._sentences
+        except Exception as error:  # noqa: BLE001 - it is raised again once gensim has ended
+            self.error = error

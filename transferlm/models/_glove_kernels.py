@@ -37,16 +37,19 @@ def _step(
         product += main[at] * context[at]
     off = np.float32(product + main[width] + context[width] - np.float32(math.log(count)))
     weight = np.float32(1.0 if count >= x_max else (count / x_max) ** power)
-    slope = weight * off
-    for at in range(width + 1):
-        one = slope * context[at] if at < width else slope
-        two = slope * main[at] if at < width else slope
-        one = rate * min(max(one, -_LARGEST), _LARGEST)
-        two = rate * min(max(two, -_LARGEST), _LARGEST)
-        main[at] -= move[word] * one / math.sqrt(main_squares[at])
-        context[at] -= move[other] * two / math.sqrt(context_squares[at])
+    slope, far, wide = weight * off, move[word], move[other]
+    for at in range(width):
+        one = rate * min(max(slope * context[at], -_LARGEST), _LARGEST)
+        two = rate * min(max(slope * main[at], -_LARGEST), _LARGEST)
+        main[at] -= far * one / np.sqrt(main_squares[at])
+        context[at] -= wide * two / np.sqrt(context_squares[at])
         main_squares[at] += one * one
         context_squares[at] += two * two
+    bias = rate * min(max(slope, -_LARGEST), _LARGEST)
+    main[width] -= far * bias / np.sqrt(main_squares[width])
+    context[width] -= wide * bias / np.sqrt(context_squares[width])
+    main_squares[width] += bias * bias
+    context_squares[width] += bias * bias
     return float(weight) * float(off) * float(off)
 
 
