@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from transferlm.errors import DataError, SettingError
+from transferlm.models._pretrained_table import shared_vectors
 from transferlm.models._table_backed import TableBacked, fitting
 from transferlm.models.base import GrowingVectors
 from transferlm.progress import Progress
@@ -40,6 +41,8 @@ class GensimTrained(TableBacked, GrowingVectors):
     epochs: int
     learning_rate: float
     threads: int
+    pretrained: str | None
+    pretrained_words: str
 
     nothing_yet: ClassVar[str] = "these word vectors have seen no text yet: pretrain them first"
 
@@ -56,6 +59,8 @@ class GensimTrained(TableBacked, GrowingVectors):
             raise SettingError(f"subsampling {self.subsampling}: give 0 (none) to 1; 1e-3 is usual")
         if not self.learning_rate > 0:
             raise SettingError(f"learning_rate {self.learning_rate}: give a number above 0")
+        if self.pretrained_words not in ("trained", "frozen", "overwritten"):
+            raise SettingError(f"pretrained_words {self.pretrained_words!r}: choose trained, frozen or overwritten")
 
     @abstractmethod
     def _made(self, **settings: Any) -> Any:
@@ -66,7 +71,15 @@ class GensimTrained(TableBacked, GrowingVectors):
         """Put the weights of the old words, which come first, into the gensim model; say how far they may move."""
 
     @abstractmethod
-    def _take(self, engine: Any, words: Iterable[str]) -> None:
+    def _hold(self, engine: Any, moving: np.ndarray) -> None:
+        """Say how far each word may move: float32 (words,), 1 freely, 0 not at all."""
+
+    @abstractmethod
+    def _set_vectors(self, engine: Any, rows: np.ndarray, vectors: np.ndarray) -> None:
+        """Give words of the gensim model these vectors."""
+
+    @abstractmethod
+    def _take(self, engine: Any, words: Sequence[str]) -> None:
         """Take the gensim model's weights for one's own."""
 
     # ---------------------------------------------------------------- learning
@@ -128,7 +141,32 @@ class GensimTrained(TableBacked, GrowingVectors):
         )
         counts = dict(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True))
         engine.build_vocab_from_freq(counts)
-        self._lay_in(engine, plasticity)
+        if self.trained:
+            self._lay_in(engine, plasticity)
+            self._train(engine, corpus, lists, epochs, rate)
+        else:
+            self._train_from_pretrained(engine, corpus, lists, epochs, rate)
+        self._counts, self._context = vocabulary.counts, engine.syn1neg
+        self._take(engine, vocabulary.words)
+
+    def _train_from_pretrained(self, engine: Any, corpus: Corpus, lists: int, epochs: int, rate: float) -> None:
+        """Train with the pretrained table's vectors laid in before, after, or both."""
+        if self.pretrained is None:
+            self._train(engine, corpus, lists, epochs, rate)
+            return
+        words = engine.wv.index_to_key
+        rows, vectors = shared_vectors(self.pretrained, words, self.width)
+        if self.pretrained_words != "overwritten":
+            self._set_vectors(engine, rows, vectors)
+        if self.pretrained_words == "frozen":
+            moving = np.ones(len(words), np.float32)
+            moving[rows] = 0
+            self._hold(engine, moving)
+        self._train(engine, corpus, lists, epochs, rate)
+        if self.pretrained_words != "trained":
+            self._set_vectors(engine, rows, vectors)  # of frozen words too: n-grams that they share have moved
+
+    def _train(self, engine: Any, corpus: Corpus, lists: int, epochs: int, rate: float) -> None:
         texts = epochs * corpus.survey().texts
         with Progress("training word vectors", texts, "texts") as progress:
             sentences = _Guarded(self._sentences(corpus, progress))
@@ -141,8 +179,6 @@ class GensimTrained(TableBacked, GrowingVectors):
             )
         if sentences.error is not None:
             raise sentences.error
-        self._counts, self._context = vocabulary.counts, engine.syn1neg
-        self._take(engine, vocabulary.words)
 
     def _vocabulary(self) -> Vocabulary:
         if self._table is None or self._counts is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +54,10 @@ class FastText(GensimTrained):
     """Read capital letters as small ones."""
     punctuation: bool = False
     """Split punctuation and symbols off as words of their own, for text that was not tokenised before."""
+    pretrained: str | None = None
+    """Word vectors of this width to start from: a file, fetched name or model's folder; none draws all at random."""
+    pretrained_words: Literal["trained", "frozen", "overwritten"] = "trained"
+    """Their vectors are trained on, stay as they are while the rest moves about them, or overwrite the learnt ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,16 +109,23 @@ class FastText(GensimTrained):
         return Engine(**settings, min_n=self.shortest, max_n=self.longest, bucket=self.buckets)
 
     def _lay_in(self, engine: Any, plasticity: float) -> None:
-        if self._table is None:
-            return
-        old, (places, ngrams) = len(self._table), self._ngram_table()
+        old, (places, ngrams) = len(self.table), self._ngram_table()
         engine.wv.vectors_vocab[:old], engine.syn1neg[:old] = self._own, self._context
         engine.wv.vectors_ngrams[places] = ngrams
-        engine.wv.vectors_vocab_lockf = factors(len(engine.wv), old, plasticity)
+        self._hold(engine, factors(len(engine.wv), old, plasticity))
         engine.wv.vectors_ngrams_lockf = np.ones(self.buckets, np.float32)
         engine.wv.vectors_ngrams_lockf[places] = plasticity
 
-    def _take(self, engine: Any, words: Iterable[str]) -> None:
+    def _hold(self, engine: Any, moving: np.ndarray) -> None:
+        engine.wv.vectors_vocab_lockf = moving
+
+    def _set_vectors(self, engine: Any, rows: np.ndarray, vectors: np.ndarray) -> None:
+        """Choose the words' own parts so that with their n-grams, which other words share, they come to these."""
+        for row, vector in zip(rows.tolist(), vectors, strict=True):
+            ngrams = engine.wv.buckets_word[row]
+            engine.wv.vectors_vocab[row] = vector * (len(ngrams) + 1) - engine.wv.vectors_ngrams[ngrams].sum(axis=0)
+
+    def _take(self, engine: Any, words: Sequence[str]) -> None:
         places = np.unique(np.concatenate([np.zeros(0, np.uint32), *engine.wv.buckets_word]))
         self._own, self._places = engine.wv.vectors_vocab, places.astype(np.uint32)
         self._ngrams = engine.wv.vectors_ngrams[places.astype(np.int64)]

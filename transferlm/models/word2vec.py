@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from transferlm.errors import DataError, SettingError
 from transferlm.models._gensim_trained import GensimTrained
-from transferlm.models._pretrained_table import pretrained_table
 from transferlm.models._table_backed import factors
 from transferlm.vectors.table import WordTable
 
@@ -49,14 +47,9 @@ class Word2Vec(GensimTrained):
     punctuation: bool = False
     """Split punctuation and symbols off as words of their own, for text that was not tokenised before."""
     pretrained: str | None = None
-    """A file, fetched name or folder of word vectors of the same width, to start from; none starts from drawn ones."""
+    """Word vectors of this width to start from: a file, fetched name or model's folder; none draws all at random."""
     pretrained_words: Literal["trained", "frozen", "overwritten"] = "trained"
-    """Their vectors are trained on, stay as they are while the rest moves around them, or overwrite the learnt ones."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pretrained_words not in ("trained", "frozen", "overwritten"):
-            raise SettingError(f"pretrained_words {self.pretrained_words!r}: choose trained, frozen or overwritten")
+    """Their vectors are trained on, stay as they are while the rest moves about them, or overwrite the learnt ones."""
 
     def _made(self, **settings: Any) -> Any:
         from gensim.models import Word2Vec as Engine
@@ -64,30 +57,15 @@ class Word2Vec(GensimTrained):
         return Engine(**settings)
 
     def _lay_in(self, engine: Any, plasticity: float) -> None:
-        vectors, words = engine.wv.vectors, engine.wv.index_to_key
-        if self._table is not None:
-            vectors[: len(self._table)], engine.syn1neg[: len(self._table)] = self._table.vectors, self._context
-            engine.wv.vectors_lockf = factors(len(words), len(self._table), plasticity)
-        elif self.pretrained is not None and self.pretrained_words != "overwritten":
-            rows, theirs = self._shared(words)
-            vectors[rows] = theirs
-            engine.wv.vectors_lockf = factors(len(words), 0, 1.0)
-            engine.wv.vectors_lockf[rows] = float(self.pretrained_words == "trained")
+        old = len(self.table)
+        engine.wv.vectors[:old], engine.syn1neg[:old] = self.table.vectors, self._context
+        self._hold(engine, factors(len(engine.wv), old, plasticity))
 
-    def _take(self, engine: Any, words: Iterable[str]) -> None:
-        vectors, first = engine.wv.vectors, self._table is None
-        if first and self.pretrained is not None and self.pretrained_words == "overwritten":
-            rows, theirs = self._shared(engine.wv.index_to_key)
-            vectors[rows] = theirs
-        self._table = WordTable.of(words, vectors)
+    def _hold(self, engine: Any, moving: np.ndarray) -> None:
+        engine.wv.vectors_lockf = moving
 
-    def _shared(self, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the words that the pretrained table has too, and its vectors for them."""
-        table = pretrained_table(str(self.pretrained))
-        if table.width != self.width:
-            raise SettingError(f"{self.pretrained} has vectors of width {table.width}: give --width {table.width}")
-        theirs = table.rows(words)
-        rows = np.flatnonzero(theirs >= 0)
-        if not rows.size:
-            raise DataError(f"{self.pretrained} has no vector for any word of the text: is one in small letters only?")
-        return rows, np.asarray(table.vectors[theirs[rows]])
+    def _set_vectors(self, engine: Any, rows: np.ndarray, vectors: np.ndarray) -> None:
+        engine.wv.vectors[rows] = vectors
+
+    def _take(self, engine: Any, words: Sequence[str]) -> None:
+        self._table = WordTable.of(words, engine.wv.vectors)
