@@ -65,7 +65,8 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
             (`minilm`), an ARPA file (`.arpa`), word vectors (`.bin`, `.vec`, `.txt`), each `.gz` too, or the name of a
             family that needs no weights (`tfidf`). Of a family and a fetched source of one name (`glove`) the source is
             meant.
-        hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`).
+        hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`);
+            for a file of word vectors `encoding` too.
 
     Raises:
         SourceError: Nothing is found there; a known name that is not fetched yet says how to fetch it.
@@ -81,8 +82,9 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
         imported.adjust(**hyper_parameters)
         return imported
     place = sources.locate(source)
-    vectors = open_vectors(place)
+    vectors = open_vectors(place, hyper_parameters.get("encoding", "utf-8"))
     if vectors is not None:
+        hyper_parameters.pop("encoding", None)
         vectors.adjust(**hyper_parameters)
         return vectors
     folder = storage.open_folder(place)
@@ -410,13 +412,13 @@ def task_model(folder: str | Path) -> TaskModel:
     return model
 
 
-def word_vectors(source: str | Path) -> WordVectors:
-    """Open a source that must be word vectors; of a task model its body.
+def word_vectors(source: str | Path, **hyper_parameters: Any) -> WordVectors:
+    """Open a source that must be word vectors, as `load` does; of a task model its body.
 
     Raises:
         UnsupportedError: It is a model of another kind; the message names the families that are.
     """
-    body = body_of(load(source))
+    body = body_of(load(source, **hyper_parameters))
     require(body, (WordVectors,), "nearest")
     assert isinstance(body, WordVectors)
     return body

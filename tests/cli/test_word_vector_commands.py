@@ -84,3 +84,9 @@ def test_exported(run: Run, vectors: Path, tmp_path: Path) -> None:
         assert run("export", vectors, tmp_path / name).code == 0
         assert tl.load(tmp_path / name).table.hash == tl.load(vectors).table.hash  # type: ignore[union-attr]
     assert run("export", vectors, tmp_path / "w.arpa").code == 1
+
+
+def test_another_encoding_is_named_and_then_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes("电影 1 2\n房间 3 4\n".encode("gb18030"))
+    assert "try --encoding gb18030" in run("nearest", tmp_path / "v.txt", "电影").err
+    assert "房间" in run("nearest", tmp_path / "v.txt", "电影", "--encoding", "gb18030").out

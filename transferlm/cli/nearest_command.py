@@ -12,8 +12,17 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 @click.argument("words", nargs=-1, required=True)
 @click.option("--analogy", is_flag=True, help="Take three words A B C: what is to C as B is to A?")
 @click.option("--count", type=click.IntRange(1), default=10, show_default=True, help="Words given for each.")
+@click.option("--encoding", help="Character encoding of a file of vectors.  [default: utf-8]")
 @everywhere
-def command(source: str, words: tuple[str, ...], analogy: bool, count: int, as_json: bool, seed: int) -> None:  # noqa: ARG001
+def command(
+    source: str,
+    words: tuple[str, ...],
+    analogy: bool,
+    count: int,
+    encoding: str | None,
+    as_json: bool,
+    seed: int,  # noqa: ARG001
+) -> None:
     """Print the words nearest to each of WORDS by the cosine of their vectors, those of the model in SOURCE.
 
     SOURCE is a model's folder, a fetched name (glove), or a file of word vectors: .bin, .vec, .txt, each .gz too. With
@@ -23,7 +32,7 @@ def command(source: str, words: tuple[str, ...], analogy: bool, count: int, as_j
 
     if analogy and len(words) != 3:
         raise click.UsageError(f"--analogy takes three words, A B C, and {len(words)} are given")
-    model = lifecycle.word_vectors(source)
+    model = lifecycle.word_vectors(source, **({"encoding": encoding} if encoding else {}))
     if analogy:
         a, b, c = words
         asked, answers = [words], [model.table.analogy(a, b, c, count)]

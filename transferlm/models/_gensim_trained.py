@@ -28,8 +28,9 @@ class GensimTrained(TableBacked, GrowingVectors):
     """A family is a dataclass with the fields below, and says how its weights are laid into a gensim model and read.
 
     Each training starts from a gensim model made for it: vocabulary, counts, subsampling thresholds and the table of
-    negative samples follow anew from all that was read, then the weights so far are laid in. gensim's own update of a
-    vocabulary, which left some of these as they were (gensim #1162, #1019, #3352), and its own files are not used.
+    negative samples follow anew from all that was read, then the weights so far are laid in. Not used are gensim's
+    files, which are pickles, and its own update of a vocabulary, whose thresholds follow from the new text alone
+    (gensim #2951).
     """
 
     width: int

@@ -48,18 +48,18 @@ def open_model(folder: storage.Folder) -> Model:
     return model
 
 
-def open_vectors(place: Path) -> Model | None:
+def open_vectors(place: Path, encoding: str = "utf-8") -> Model | None:
     """The word vectors in a file, or in a folder that `fetch` made; None where the place is neither.
 
     A file is taken for word vectors by its name (`.bin`, `.vec`, `.txt`, or that and `.gz`) and then has to be some.
 
     Raises:
-        DataError: The file is damaged, or plain text; the message names the line.
+        DataError: The file is damaged, or plain text, or in another encoding; the message names the line.
         ModelFolderError: The folder is damaged.
     """
     file = place.is_file() and is_vector_file(place.name)
     if not file and not (place / "vectors.safetensors").is_file():
         return None
     family = catalog.find("models", "word_vectors")
-    opened: Model = (family.read_file if file else family.read_fetched)(place)  # type: ignore[attr-defined]
+    opened: Model = family.read_file(place, encoding) if file else family.read_fetched(place)  # type: ignore[attr-defined]
     return opened

@@ -25,7 +25,7 @@ _EPSILON = 1e-6
 class WordTable:
     """An immutable table of word vectors; it may be memory-mapped, and a look-up then reads one row.
 
-    Lengths are computed from the vectors that are here, never kept beside others (gensim #3032).
+    Lengths are computed from the vectors that are here, so that they can't be those of earlier ones.
 
     Attributes:
         words: Each word once, none empty or with a space or line feed in it, the most frequent first where that is

@@ -61,8 +61,8 @@ class Vocabulary:
     def with_text(self, sentences: Sentences, minimum: int) -> tuple[Vocabulary, int]:
         """The vocabulary after more text: old words keep their places and get the text's counts too; new ones follow.
 
-        Subsampling, negative samples and anything else that follows from counts is thus computed from all that was
-        read (in gensim an update left the old total standing: gensim #3352).
+        Subsampling, negative samples and anything else that follows from counts can thus be computed from all that was
+        read, where gensim's update of a vocabulary takes the new text for all of it (gensim #2951).
 
         Args:
             sentences: The text, read once.
