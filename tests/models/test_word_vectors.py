@@ -143,6 +143,34 @@ def test_settings_that_make_no_sense_are_refused(family: str, setting: str) -> N
         FAMILIES[family](**{setting: 0})
 
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "word2vec": {"architecture": "cbow", "negative": 2, "subsampling": 0.3},
+    "fasttext": {"architecture": "cbow", "negative": 2, "subsampling": 0.3, "shortest": 2, "longest": 3, "buckets": 40},
+    "glove": {"x_max": 2.0},
+}
+COMMON = {"width": 5, "window": 1, "minimum_count": 30, "epochs": 1, "learning_rate": 0.5, "lowercase": True}
+
+
+@pytest.mark.parametrize(
+    ("family", "setting", "value"),
+    [(family, *item) for family, own in OTHERWISE.items() for item in (own | COMMON | {"punctuation": True}).items()],
+)
+def test_every_setting_has_an_effect(family: str, setting: str, value: Any) -> None:
+    texts = [f"{text.capitalize()} ." if number % 2 else f"{text}." for number, text in enumerate(TEXTS)]
+    plain = {"subsampling": 0.0} if family != "glove" else {}
+    one, other = FAMILIES[family](**plain), FAMILIES[family](**{**plain, setting: value})
+    assert one.fit(texts).table.hash != other.fit(texts).table.hash
+
+
+def test_threads_are_gensims_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    made = Word2Vec._made
+    monkeypatch.setattr(Word2Vec, "_made", lambda self, **given: asked.append(given["workers"]) or made(self, **given))
+    for threads in (1, 2):
+        Word2Vec(**SMALL, threads=threads).fit(TEXTS)
+    assert asked == [1, 2]
+
+
 # -------------------------------------------------------------------- growing
 
 
@@ -201,6 +229,21 @@ def test_plasticity_bounds_how_far_old_words_move(family: str) -> None:
     for wrong in (-0.1, 1.1):
         with pytest.raises(SettingError, match="plasticity"):
             VocabularyGrowth(plasticity=wrong)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_goes_on_from_all_that_was_learnt(family: str) -> None:
+    """At a learning rate of next to nothing every array stays what it was: context vectors, AdaGrad's squares, all."""
+    model = FAMILIES[family]().fit(TEXTS)
+    before = model._arrays()
+    model.grow(NEW, epochs=1, learning_rate=1e-7)
+    after = model._arrays()
+    learnt = {"vectors", "context", "own", "weights", "squares"} & set(before)
+    assert len(learnt) >= 2
+    for name in learnt:
+        rows = (slice(None),) * (name in ("weights", "squares")) + (slice(len(WORDS)),)
+        assert np.abs(before[name]).max() > 1e-4
+        assert np.allclose(after[name][rows], before[name], atol=1e-5), name
 
 
 def test_new_text_without_new_words_trains_the_old_ones() -> None:
