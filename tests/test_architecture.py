@@ -19,7 +19,10 @@ from transferlm import catalog
 PACKAGE = Path(transferlm.__file__).parent
 ROOT = PACKAGE.parent
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-HEAVY = ("torch", "transformers", "numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "datasets", "pandas", "rich")
+HEAVY = (
+    *("torch", "transformers", "numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "datasets", "pandas", "rich"),
+    *("gensim", "numba"),
+)
 TOUCHED = "import sys; {code}\nprint(sorted(n for n in {names!r} if n in sys.modules), file=sys.__stdout__)"
 
 
@@ -118,7 +121,18 @@ def test_the_count_based_path_never_loads_torch(review_file: Path, tmp_path: Pat
         ["check", data],
     ]
     code = "from transferlm.cli import main\n" + "\n".join(f"main({words!r})" for words in commands)
-    assert loaded_by(code, ["torch", "transformers"]) == "[]"
+    assert loaded_by(code, ["torch", "transformers", "gensim"]) == "[]"
+
+
+def test_opening_word_vectors_never_loads_torch_or_gensim(tmp_path: Path) -> None:
+    vectors, folder = tmp_path / "v.vec", str(tmp_path / "m")
+    vectors.write_text("2 2\nfilm 1 0\nroom 0 1\n")
+    code = (
+        f"import transferlm as tl; m = tl.load({str(vectors)!r}); m.save({folder!r})\n"
+        f"tl.load({folder!r}).encode(['the film']); tl.load({folder!r}).nearest('film')\n"
+        "import transferlm.models.word2vec, transferlm.models.fasttext"
+    )
+    assert loaded_by(code, ["torch", "transformers", "gensim"]) == "[]"
 
 
 def test_a_sentence_encoder_in_numpy_never_loads_torch() -> None:

@@ -12,7 +12,8 @@ from transferlm.combinations.base import Combination
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, score
-from transferlm.models._opening import open_model
+from transferlm.measure.word_vectors import Analogies, Similarity, WordScores
+from transferlm.models._opening import open_model, open_vectors
 from transferlm.models.base import (
     Causal,
     CountBased,
@@ -21,6 +22,7 @@ from transferlm.models.base import (
     GradientTrained,
     Model,
     Trainable,
+    WordVectors,
     require,
 )
 from transferlm.progress import say
@@ -30,6 +32,7 @@ from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokenizer
 from transferlm.updates.base import Update
+from transferlm.vectors.files import ENDINGS, is_vector_file, write_vectors
 
 __all__ = [
     "Report",
@@ -47,6 +50,7 @@ __all__ = [
     "untrained",
     "update",
     "with_cache",
+    "word_vectors",
 ]
 
 
@@ -58,22 +62,32 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
 
     Args:
         source: A model folder of ours, a Hugging Face folder or hub name (`organisation/model`), a fetched name
-            (`minilm`), an ARPA file (`.arpa`, `.arpa.gz`), or the name of a family that needs no weights (`tfidf`).
-        hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`).
+            (`minilm`), an ARPA file (`.arpa`), word vectors (`.bin`, `.vec`, `.txt`), each `.gz` too, or the name of a
+            family that needs no weights (`tfidf`). Of a family and a fetched source of one name (`glove`) the source is
+            meant.
+        hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`);
+            for a file of word vectors `encoding` too.
 
     Raises:
         SourceError: Nothing is found there; a known name that is not fetched yet says how to fetch it.
         ModelFolderError: The folder is damaged, unsafe, or of a family that is unknown.
+        DataError: The file is damaged, or plain text; the message names the line.
     """
     name = str(source)
-    if name in catalog.entries("models") and not Path(name).exists():
+    if name in catalog.entries("models") and name not in sources.SOURCES and not Path(name).exists():
         return empty(name, **hyper_parameters)
     if name.lower().endswith(_ARPA) and Path(name).is_file():
         unit = hyper_parameters.pop("unit", None)
         imported: Model = catalog.find("models", "arpa").read_file(Path(name), unit)  # type: ignore[attr-defined]
         imported.adjust(**hyper_parameters)
         return imported
-    folder = storage.open_folder(sources.locate(source))
+    place = sources.locate(source)
+    vectors = open_vectors(place, hyper_parameters.get("encoding", "utf-8"))
+    if vectors is not None:
+        hyper_parameters.pop("encoding", None)
+        vectors.adjust(**hyper_parameters)
+        return vectors
+    folder = storage.open_folder(place)
     model = open_model(folder)
     model.adjust(**hyper_parameters)
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
@@ -235,19 +249,26 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
 
 
 def export(model: Model | TaskModel, path: str | Path) -> None:
-    """Write a count-based or compact model as an ARPA file (`.arpa`, or `.arpa.gz`), which other n-gram tools read.
+    """Write a count-based or compact model as an ARPA file (`.arpa`), or word vectors as `.bin`, `.vec` or `.txt`.
+
+    Each may be packed (`.gz`). A `.txt` has no header line, as GloVe's files, the others have one, as word2vec's.
 
     Raises:
-        UnsupportedError: The model is not made of n-grams.
+        UnsupportedError: The model is neither made of n-grams nor of word vectors.
         SettingError: The name ends otherwise, or its folder is not there.
     """
-    if not str(path).lower().endswith(_ARPA):
-        raise SettingError(f"{path}: give a name that ends in {' or '.join(_ARPA)}")
+    body = body_of(model)
+    vectors = isinstance(body, WordVectors)
+    if not vectors:
+        require(body, (Exportable,), "export")
+    if not (is_vector_file(str(path)) if vectors else str(path).lower().endswith(_ARPA)):
+        raise SettingError(f"{path}: give a name that ends in {' or '.join(ENDINGS if vectors else _ARPA)}")
     if not Path(path).absolute().parent.is_dir():
         raise SettingError(f"{Path(path).absolute().parent} is no folder: make it first")
-    body = body_of(model)
-    require(body, (Exportable,), "export")
-    body.export(Path(path))  # type: ignore[attr-defined]
+    if isinstance(body, WordVectors):
+        write_vectors(body.table, Path(path), header=".txt" not in Path(path).suffixes[-2:])
+    else:
+        body.export(Path(path))  # type: ignore[attr-defined]
 
 
 def _path(folder: str | Path | None) -> Path | None:
@@ -316,13 +337,15 @@ def with_cache(
 
 
 def evaluate(
-    model: Model | TaskModel, data: Examples | Corpus | Iterable[str], context: Context = "text"
-) -> Scores | LanguageScores:
-    """How good a model is: a task model on labelled examples, a language model on plain text.
+    model: Model | TaskModel,
+    data: Examples | Corpus | Iterable[str] | Similarity | Analogies,
+    context: Context = "text",
+) -> Scores | LanguageScores | WordScores:
+    """How good a model is: a task model on labelled examples, a language model on text, word vectors on word pairs.
 
     Args:
-        model: A task model, or any causal language model.
-        data: Labelled examples for the one, texts for the other.
+        model: A task model, any causal language model, or word vectors.
+        data: Labelled examples for the first, texts for the second, judged pairs or analogies for the third.
         context: For a language model: `text` scores each text on its own, `stream` after all texts before it.
 
     Raises:
@@ -334,6 +357,9 @@ def evaluate(
         if not isinstance(data, Examples):
             raise UnsupportedError("a task model is scored on labelled examples: read them with `read(path, task)`")
         return model.score(data)
+    if isinstance(data, Similarity | Analogies):
+        require(model, (WordVectors,), "similarity and analogies")
+        return data.score(model.table)  # type: ignore[attr-defined]
     if isinstance(data, Examples) or not isinstance(model, Causal):
         able = "" if isinstance(model, Causal) else ", and it gives no probabilities to plain text"
         raise UnsupportedError(f"a {model.family} model predicts no task yet: transfer it first{able}")
@@ -387,6 +413,18 @@ def task_model(folder: str | Path) -> TaskModel:
     if not isinstance(model, TaskModel):
         raise UnsupportedError(f"{folder} holds a {model.family} model that predicts no task yet: transfer it first")
     return model
+
+
+def word_vectors(source: str | Path, **hyper_parameters: Any) -> WordVectors:
+    """Open a source that must be word vectors, as `load` does; of a task model its body.
+
+    Raises:
+        UnsupportedError: It is a model of another kind; the message names the families that are.
+    """
+    body = body_of(load(source, **hyper_parameters))
+    require(body, (WordVectors,), "nearest")
+    assert isinstance(body, WordVectors)
+    return body
 
 
 def reading_of(source: str | Path, max_length: int | None = None) -> tuple[Tokenizer, int]:

@@ -62,17 +62,34 @@ def factories(
         made: Model = catalog.find("models", "class_counts").of(general, review_texts, targets, 2)  # type: ignore[attr-defined]
         return made
 
+    def vectors(family: str, **settings: Any) -> Factory:
+        small = {"width": 8, "minimum_count": 1, "epochs": 2, **settings}
+        return lambda seed: catalog.find("models", family)(**small).fit(review_texts, seed)
+
+    def word_vectors(_: int) -> Model:
+        place = tmp_path_factory.mktemp("vectors") / "vectors.vec"
+        words = sorted({word for text in review_texts for word in text.split()})
+        numbers = np.random.default_rng(0).normal(size=(len(words), 8))
+        rows = "".join(f"{word} {' '.join(map(str, row))}\n" for word, row in zip(words, numbers, strict=True))
+        place.write_text(f"{len(words)} 8\n{rows}", encoding="utf-8")
+        made: Model = catalog.find("models", "word_vectors").read_file(place)  # type: ignore[attr-defined]
+        return made
+
     return {
         "arpa": arpa,
         "cached": cached,
         "class_counts": class_counts,
         "compact": compact,
+        "fasttext": vectors("fasttext", buckets=500),
+        "glove": vectors("glove", x_max=10.0),
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
         "witten_bell": counted("witten_bell"),
+        "word2vec": vectors("word2vec"),
+        "word_vectors": word_vectors,
         "masked_transformer": masked_transformer,
         "recurrent": recurrent,
         "tfidf": lambda seed: catalog.find("models", "tfidf")(ngrams=1).fit(review_texts, seed),

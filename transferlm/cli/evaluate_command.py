@@ -1,7 +1,8 @@
-"""`transferlm evaluate`: a task model's scores on labelled examples, a language model's on plain text."""
+"""`transferlm evaluate`: a task model's scores on labelled examples, a language model's on text, words' on pairs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -10,6 +11,7 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 
 if TYPE_CHECKING:
     from transferlm.measure.language import LanguageScores
+    from transferlm.measure.word_vectors import WordScores
     from transferlm.task_model import Scores
 
 _WIDEST = 12
@@ -43,19 +45,22 @@ def command(
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
-    folder of them, a table with --column, or - (standard input).
+    folder of them, a table with --column, or - (standard input). Word vectors are scored on a file of word pairs whose
+    similarity people judged (WS-353), or of analogies (Google's).
     """
     from transferlm import lifecycle
-    from transferlm.models.base import Model
+    from transferlm.measure.word_vectors import WordScores, read_word_file
+    from transferlm.models.base import Model, WordVectors
     from transferlm.task_model import Scores, TaskModel
     from transferlm.text.corpus import Corpus
 
     model = lifecycle.load(folder)
-    if isinstance(model, TaskModel):
+    if isinstance(model, WordVectors):
+        _refuse({"--context": context, "--cache": cache, "--tune": tune, "--column": column}, folder, "word vectors")
+        found = lifecycle.evaluate(model, read_word_file(Path(data), encoding or "utf-8"))
+    elif isinstance(model, TaskModel):
         given = {"--context": context, "--cache": cache, "--tune": tune, "--column": column, "--encoding": encoding}
-        for flag, value in given.items():
-            if value:
-                raise click.UsageError(f"{flag} is for language models; {folder} holds a task model")
+        _refuse(given, folder, "a task model")
         found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
         where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
@@ -67,11 +72,29 @@ def command(
         if cache:
             model = lifecycle.with_cache(model, tuning, context or "text")
         found = lifecycle.evaluate(model, texts, context or "text")
-    if isinstance(found, Scores):
+    if isinstance(found, WordScores):
+        _show_words(found, f"{folder} on {data}", as_json)
+    elif isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
     else:
         settings = model.hyper_parameters() if cache and isinstance(model, Model) else None
         _show_language(found, f"{folder} on {data}", as_json, settings)
+
+
+def _refuse(given: dict[str, Any], folder: str, what: str) -> None:
+    """Refuse flags that mean nothing for what is scored."""
+    for flag, value in given.items():
+        if value:
+            raise click.UsageError(f"{flag} is for language models; {folder} holds {what}")
+
+
+def _show_words(found: WordScores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json({"scores": found.to_json()})
+        return
+    name = {"spearman": "Spearman's correlation with people", "accuracy": "analogies answered rightly"}[found.measure]
+    rows = [[name, f"{found.value:.4f}"], ["of those with vectors", f"{found.known:,} of {found.total:,}"]]
+    show_table(title, ["figure", "value"], rows)
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:

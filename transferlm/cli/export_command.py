@@ -1,4 +1,4 @@
-"""`transferlm export`: a count-based model as a file that other tools read."""
+"""`transferlm export`: a count-based model or word vectors as a file that other tools read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transferlm.cli.shared import everywhere, show_json
 @click.argument("file", type=click.Path(dir_okay=False))
 @everywhere
 def command(folder: str, file: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
-    """Write the count-based or compact model in FOLDER to FILE, which ends in .arpa or .arpa.gz.
+    """Write the model in FOLDER to FILE: a count-based or compact one as .arpa, word vectors as .bin, .vec or .txt.
 
-    An existing FILE is replaced.
+    Each may end in .gz after that. An existing FILE is replaced. A .txt has no header line, as GloVe's files.
 
-    KenLM, SRILM and speech recognisers read it, and so does `transferlm evaluate`.
+    KenLM, SRILM and speech recognisers read ARPA files, gensim and fastText the others, and so do our own commands.
     """
     from transferlm import lifecycle
 

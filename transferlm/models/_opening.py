@@ -1,14 +1,16 @@
-"""Opening a folder by whatever family it is of, and the folders of models inside a model's."""
+"""Opening whatever a name or folder stands for, and the models inside a model's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, alternatives
 from transferlm.models.base import Model
+from transferlm.vectors.files import is_vector_file
 
-__all__ = ["family_of", "open_model", "open_part"]
+__all__ = ["family_of", "open_model", "open_part", "open_vectors"]
 
 _DEEPEST = 32
 """Folders of models inside one another: more than anyone would make on purpose."""
@@ -67,3 +69,20 @@ def open_part(folder: storage.Folder, name: str, capabilities: Sequence[type]) -
             f"{place} holds a {model.family} model, which can't be a part of this one: copy it again"
         )
     return model
+
+
+def open_vectors(place: Path, encoding: str = "utf-8") -> Model | None:
+    """The word vectors in a file, or in a folder that `fetch` made; None where the place is neither.
+
+    A file is taken for word vectors by its name (`.bin`, `.vec`, `.txt`, or that and `.gz`) and then has to be some.
+
+    Raises:
+        DataError: The file is damaged, or plain text, or in another encoding; the message names the line.
+        ModelFolderError: The folder is damaged.
+    """
+    file = place.is_file() and is_vector_file(place.name)
+    if not file and not (place / "vectors.safetensors").is_file():
+        return None
+    family = catalog.find("models", "word_vectors")
+    opened: Model = family.read_file(place, encoding) if file else family.read_fetched(place)  # type: ignore[attr-defined]
+    return opened

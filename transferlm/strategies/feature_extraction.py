@@ -83,7 +83,10 @@ class FeatureExtraction(Strategy):
         weights = back(weights)
         stopped = int(np.max(classifier.n_iter_)) >= self.steps
         notes = [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] * stopped
-        lineage = Lineage(scores={"train_share_read": float(encoding.read.mean())}, notes=notes)
+        shares = {"train_share_read": float(encoding.read.mean())}
+        if encoding.known is not None:
+            shares["train_share_known"] = float(encoding.known.mean())
+        lineage = Lineage(scores=shares, notes=notes)
         return TaskModel(
             model,
             examples.task,

@@ -1,0 +1,1 @@
+"""Word-vector tables: their files, nearest words, co-occurrence counts. Knows no family."""
