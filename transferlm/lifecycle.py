@@ -79,21 +79,25 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
 
 
-def empty(family: str, tokenizer: Tokenizer | None = None, **hyper_parameters: Any) -> Model:
+def empty(family: str, tokenizer: Tokenizer | None = None, preset: str | None = None, **hyper_parameters: Any) -> Model:
     """A model of a family before any data.
 
     Args:
         family: Its name (`transferlm list models`).
         tokenizer: How text is cut into tokens, for families that take one.
-        hyper_parameters: Its settings; the rest are the family's defaults.
+        preset: Settings that belong together, by name (`awd_lstm` of `recurrent`).
+        hyper_parameters: Its settings; the rest are the preset's, or the family's defaults.
 
     Raises:
-        SettingError: A setting is unknown or out of its range.
+        SettingError: A setting is unknown or out of its range, or the family has no such preset.
         UnsupportedError: The family takes no tokenizer.
     """
     for setting in hyper_parameters:
         catalog.entry("models", family).hyper_parameter(setting)
-    made: Model = catalog.find("models", family)(**hyper_parameters)
+    cls: Any = catalog.find("models", family)
+    if preset is not None and not issubclass(cls, Trainable):
+        raise SettingError(f"{family} is not trained from scratch and has no presets: leave it out")
+    made: Model = cls(**hyper_parameters) if preset is None else cls.preset(preset, **hyper_parameters)
     if tokenizer is not None:
         if isinstance(made, CountBased) or not isinstance(made, Causal):
             raise UnsupportedError(f"{family} takes no tokenizer: leave it out")

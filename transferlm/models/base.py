@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVa
 import numpy as np
 
 from transferlm import catalog, storage
-from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError, alternatives
 from transferlm.models._sampling import Continuation, Drawing, Reread
 from transferlm.seeding import derive
 
@@ -182,6 +182,27 @@ class FromScratch(ABC):
 
 class Trainable(FromScratch):
     """A model that learns from text: hyper-parameters in the constructor, data in `fit`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Hyper-parameters that belong together, by name: those of a paper's model."""
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """An untrained model with the hyper-parameters of a preset.
+
+        A preset is where one begins: what is given beside it replaces its value, and the model made has plain
+        hyper-parameters like any other; it does not remember the name.
+
+        Args:
+            name: One of `presets`.
+            changes: Hyper-parameters that the preset has otherwise, or not at all.
+
+        Raises:
+            SettingError: There is no such preset.
+        """
+        if name not in cls.presets:
+            raise SettingError(f"{catalog.name_of(cls)} has no preset {name!r}: {alternatives(name, cls.presets)}")
+        return cls(**{**cls.presets[name], **changes})
 
     @abstractmethod
     def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
