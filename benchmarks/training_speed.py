@@ -3,10 +3,10 @@
     python benchmarks/training_speed.py --data DIR [--quick]
 
 DIR holds `ptb.train.txt` and `ptb.valid.txt` as Mikolov et al. (2010) prepared them. The textbook is nn.Embedding,
-nn.LSTM, nn.Linear, cross entropy and Adam in fp32; both begin with the same weights (width 512, embeddings of 320 that input and
-output share, dropout 0.4), read the same 20 lanes of 35 tokens a step, and are judged by the same held-out text after
-equally many tokens. Rounds of all loops alternate, so that none has the machine's best minutes to itself. Exit code 1
-when ours is not 1.5 times as fast, or its loss more than a hundredth higher.
+nn.LSTM, nn.Linear, cross entropy and Adam in fp32; both begin with the same weights (width 512, embeddings of 320 that
+input and output share, dropout 0.4), read the same 20 lanes of 35 tokens a step, and are judged by the same held-out
+text after equally many tokens. Rounds of all loops alternate, so that none has the machine's best minutes to itself.
+Exit code 1 when ours is not 1.5 times as fast, or its loss more than a hundredth higher.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ __all__ = [
     "untrained",
     "update",
     "with_cache",
+    "with_dynamic_evaluation",
 ]
 
 
@@ -313,6 +314,34 @@ def with_cache(
         "cache", method={"name": "cached", "hyper_parameters": cached.hyper_parameters()}
     )
     made: Model = cached
+    return made
+
+
+def with_dynamic_evaluation(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "stream"
+) -> Model:
+    """The model with weights that follow the text it reads; the model given is left as it was.
+
+    Args:
+        model: A causal model trained by gradients.
+        tuning: Texts it was not trained on, to measure gradients on (rule `rms`) and to fit step sizes to; without them
+            steps are plain gradient steps of a size that suited a small LSTM.
+        context: Whether step sizes are fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal, or not trained by gradients.
+    """
+    family: Any = catalog.find("models", "dynamic")
+    if tuning is None:
+        dynamic = family.of(body_of(model))
+    else:
+        tuning = Corpus.of(tuning)
+        dynamic = family.of(body_of(model), tuning, rule="rms", learning_rate=0.002)
+        dynamic.tune(tuning, context)
+    dynamic.lineage = body_of(model).origin.child(
+        "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
+    )
+    made: Model = dynamic
     return made
 
 

@@ -22,10 +22,11 @@ _WIDEST = 12
 @click.option(
     "--context",
     type=click.Choice(["text", "stream"]),
-    help="For a language model: each text on its own (the default), or after all texts before it.",
+    help="For a language model: each text on its own (the default), or after all texts before it (with --dynamic).",
 )
+@click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
 @click.option("--cache", is_flag=True, help="For a language model: with a cache of the words it just read.")
-@click.option("--tune", multiple=True, help="Text to fit the cache to first, none of it in DATA; repeatable.")
+@click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
@@ -33,6 +34,7 @@ def command(
     folder: str,
     data: str,
     context: Literal["text", "stream"] | None,
+    dynamic: bool,
     cache: bool,
     tune: tuple[str, ...],
     column: str | None,
@@ -46,29 +48,41 @@ def command(
     folder of them, a table with --column, or - (standard input).
     """
     from transferlm import lifecycle
-    from transferlm.models.base import Model
     from transferlm.task_model import Scores, TaskModel
     from transferlm.text.corpus import Corpus
 
     model = lifecycle.load(folder)
+    added: dict[str, dict[str, Any]] = {}
     if isinstance(model, TaskModel):
-        given = {"--context": context, "--cache": cache, "--tune": tune, "--column": column, "--encoding": encoding}
+        given = {
+            "--context": context,
+            "--dynamic": dynamic,
+            "--cache": cache,
+            "--tune": tune,
+            "--column": column,
+            "--encoding": encoding,
+        }
         for flag, value in given.items():
             if value:
                 raise click.UsageError(f"{flag} is for language models; {folder} holds a task model")
         found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
         where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
-        if cache:
-            model = lifecycle.with_cache(model, Corpus(*tune, **where) if tune else None, context or "text")
-        elif tune:
-            raise click.UsageError("--tune is what --cache is fitted to: give both")
-        found = lifecycle.evaluate(model, Corpus(data, **where), context or "text")
+        if tune and not (dynamic or cache):
+            raise click.UsageError("--tune is what --dynamic and --cache are fitted to: give one of them, or both")
+        tuning, context = Corpus(*tune, **where) if tune else None, context or ("stream" if dynamic else "text")
+        for name, wanted, add in (
+            ("dynamic", dynamic, lifecycle.with_dynamic_evaluation),
+            ("cache", cache, lifecycle.with_cache),
+        ):
+            if wanted:
+                model = add(model, tuning, context)
+                added[name] = model.hyper_parameters()
+        found = lifecycle.evaluate(model, Corpus(data, **where), context)
     if isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
     else:
-        settings = model.hyper_parameters() if cache and isinstance(model, Model) else None
-        _show_language(found, f"{folder} on {data}", as_json, settings)
+        _show_language(found, f"{folder} on {data}", as_json, added)
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:
@@ -87,9 +101,9 @@ def _show_task(found: Scores, title: str, as_json: bool) -> None:
         show_table("taken for", ["true label", *found.labels], counts)
 
 
-def _show_language(found: LanguageScores, title: str, as_json: bool, cache: dict[str, Any] | None) -> None:
+def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict[str, dict[str, Any]]) -> None:
     if as_json:
-        show_json({"scores": found.to_json(), **({"cache": cache} if cache else {})})
+        show_json({"scores": found.to_json(), **added})
         return
     bits = found.why_no_bits_per_byte or f"{found.bits_per_byte:.4f}"
     rows = [
@@ -100,6 +114,6 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, cache: dict
         ["texts", f"{found.texts:,}, {found.bytes:,} bytes with an end each"],
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
-        *([["cache", ", ".join(f"{name} {value}" for name, value in cache.items())]] if cache else []),
+        *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
     ]
     show_table(title, ["figure", "value"], rows)

@@ -38,6 +38,7 @@ __all__ = [
     "GradientTrained",
     "Model",
     "Objective",
+    "ReadsOn",
     "SelfSupervised",
     "TokenScores",
     "Trainable",
@@ -418,6 +419,23 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
+class ReadsOn(Causal, GradientTrained):
+    """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
+
+    @abstractmethod
+    def read_on(self, ids: np.ndarray, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """Read tokens, nothing dropped, in fp32.
+
+        Args:
+            ids: Token ids, shape (tokens,); the first of all is the end token, which opens every text.
+            state: What the tokens before left; None where there are none.
+
+        Returns:
+            Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
+            vocabulary); and the state to go on from, without gradients.
+        """
+
+
 class Objective(Protocol):
     """A corpus as the training loop wants it: batches, their loss, and what is carried between them.
 
@@ -483,6 +501,7 @@ _PLAIN = {
     "Exportable": "made of n-grams that can be listed",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
+    "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
 }

@@ -24,10 +24,10 @@ from transferlm.models._recurrent_settings import PRESETS, check, network, width
 from transferlm.models._recurrent_training import train_on
 from transferlm.models._stream import StreamReader
 from transferlm.models.base import (
-    Causal,
     Encoder,
     Encoding,
     Model,
+    ReadsOn,
     SelfSupervised,
     TokenScores,
     Trainable,
@@ -37,6 +37,7 @@ from transferlm.models.base import (
 )
 from transferlm.neural.batching import Batch
 from transferlm.neural.precision import best_device
+from transferlm.neural.recurrence import State
 from transferlm.neural.settings import Settings
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
@@ -51,7 +52,7 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
+class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -259,6 +260,14 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
             for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
                 after = np.full((1, 2), len(text), dtype=np.int32)
                 yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+
+    def read_on(self, ids: np.ndarray, state: State | None = None) -> tuple[torch.Tensor, State]:
+        """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
+        self.module.eval()
+        given = torch.from_numpy(ids.astype(np.int64)[None]).to(self._device)
+        states, state = self.module.states(given, state)
+        logits = self.module.logits(states)[0].float()
+        return functional.log_softmax(logits, dim=-1), tuple(tensor.detach() for tensor in state)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""

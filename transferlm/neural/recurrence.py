@@ -105,7 +105,7 @@ class Recurrence(nn.Module):
     def _whole(self, inputs: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         stacked = [torch.cat(state[part :: self.parts]) for part in range(self.parts)]
         weights = [weight for number in range(self.depth) for weight in self.layer(number)]
-        between = self.between.p if self.depth > 1 else 0.0
+        between = self.between.p if self.depth > 1 and self.training else 0.0
         states, after = self._run(inputs, stacked, weights, self.depth, between)
         return states, tuple(part[n : n + 1] for n in range(self.depth) for part in after)
 
@@ -118,7 +118,9 @@ class Recurrence(nn.Module):
         between: float,
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         given = list(state) if self.parts > 1 else state[0]
-        states, *after = self.kernel(inputs, given, weights, True, layers, between, self.training, False, True)
+        # Gradients want what only a training pass leaves behind, in evaluation mode too.
+        training = self.training or torch.is_grad_enabled()
+        states, *after = self.kernel(inputs, given, weights, True, layers, between, training, False, True)
         return states, after
 
     def _nothing(self, inputs: torch.Tensor) -> State:
