@@ -50,6 +50,7 @@ Work = Callable[[Path | None], str]
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
         "denoising",
+        "dynamic_evaluation",
     ]
 )
 def work(
@@ -89,6 +90,7 @@ def work(
         "continued_pretraining recurrent": (tl.updates.ContinuedPretraining(steps=8), recurrent),
         "continued_pretraining masked_transformer": (tl.updates.ContinuedPretraining(steps=5, head_steps=4), bert),
         "contrastive_pretraining": (tl.updates.ContrastivePretraining(steps=8, batch_size=8), bert),
+        "dynamic_evaluation": (tl.updates.DynamicEvaluation(rule="sgd", learning_rate=0.3), recurrent),
         "denoising": (tl.updates.Denoising(steps=8, batch_size=8), bert),
     }
     method, model = update[kind]

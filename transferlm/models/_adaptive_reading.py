@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ class AdaptiveReader:
 
     def _begin(self) -> None:
         self._waiting = np.array([self.model.tokenizer.end_id], dtype=np.int64)
-        self._state: Any = None
+        self._state: tuple[torch.Tensor, ...] | None = None
 
     def read(self, ids: np.ndarray) -> np.ndarray:
         """Read tokens, and give the log-probabilities (float64) of those in segments that are now complete."""
@@ -59,6 +58,17 @@ class AdaptiveReader:
             logs, _ = self.model.read_on(self._waiting, self._state)
         row: np.ndarray = logs[-1].double().log_softmax(dim=-1).cpu().numpy()
         return row
+
+    def carried(self) -> dict[str, torch.Tensor]:
+        """Where it stands beside its weights, for a checkpoint."""
+        state = {f"state.{place}": part for place, part in enumerate(self._state or ())}
+        return {"waiting": torch.from_numpy(self._waiting), **state}
+
+    def carry(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+        device = next(self.model.module.parameters()).device
+        self._waiting = state["waiting"].numpy()
+        self._state = tuple(state[f"state.{place}"].to(device) for place in range(len(state) - 1)) or None
 
     def restart(self) -> None:
         """Forget what was read: the trained weights, and no state."""
@@ -92,13 +102,13 @@ def gradient_squares(model: ReadsOn, texts: Iterable[str], segment: int) -> list
         if wanted <= 0:
             break
     stream = np.concatenate(ids)[: _SEGMENTS * segment + 1]
-    state: list[Any] = [None]
+    state: list[tuple[torch.Tensor, ...] | None] = [None]
     losses = (partial(_loss, model, stream[at : at + segment + 1], state) for at in range(0, len(stream) - 1, segment))
     with torch.enable_grad():
         return mean_squares(list(model.module.parameters()), losses)
 
 
-def _loss(model: ReadsOn, part: np.ndarray, state: list[Any]) -> torch.Tensor:
+def _loss(model: ReadsOn, part: np.ndarray, state: list[tuple[torch.Tensor, ...] | None]) -> torch.Tensor:
     logs, state[0] = model.read_on(part[:-1], state[0])
     return -logs.gather(1, torch.from_numpy(part[1:, None].astype(np.int64)).to(logs.device)).mean()
 

@@ -423,7 +423,9 @@ class ReadsOn(Causal, GradientTrained):
     """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
 
     @abstractmethod
-    def read_on(self, ids: np.ndarray, state: Any = None) -> tuple[torch.Tensor, Any]:
+    def read_on(
+        self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Read tokens, nothing dropped, in fp32.
 
         Args:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
+import torch
+
 from transferlm.errors import SettingError
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
-from transferlm.models.base import Model, ReadsOn
+from transferlm.models.base import Model, ReadsOn, digest
+from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dynamic_weights import DynamicWeights
 from transferlm.progress import Progress
 from transferlm.storage import Lineage
@@ -48,20 +53,55 @@ class DynamicEvaluation(Update):
             raise SettingError(f"decay {self.decay}: give a share from 0 to 1")
         at_least(1, segment=self.segment)
 
-    def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
-        """Read the text once; nothing is kept on the way."""
+    def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:
+        """Read the text once."""
         assert isinstance(model, ReadsOn)
-        rms = self.rule == "rms"
+        rms, key = self.rule == "rms", digest(self._key(model, new, seed), "" if old is None else old.hash)
         squares = gradient_squares(model, old or new, self.segment) if rms else None
         home = [parameter.detach().clone() for parameter in model.module.parameters()]
         rate = self.learning_rate or (0.002 if rms else 0.1)
         weights = DynamicWeights(model.module.parameters(), home, rate, self.decay, squares)
-        reader, nats, tokens = AdaptiveReader(model, weights, self.segment), 0.0, 0
-        with Progress("reading", new.size, "bytes") as progress:
-            for ids in token_stream(model, new.read(progress.advance)):
-                logs = reader.read(ids)
-                nats, tokens = nats - float(logs.sum()), tokens + len(logs)
-        logs = reader.rest()
-        nats, tokens = nats - float(logs.sum()), tokens + len(logs)
+        reading = _Reading(AdaptiveReader(model, weights, self.segment))
+        reading.through(new, None if checkpoints is None else Checkpoint(checkpoints, key))
         model.module.eval()
-        return Lineage(scores={"loss while reading": nats / tokens, "tokens read": float(tokens)})
+        return Lineage(
+            scores={"loss while reading": reading.nats / reading.tokens, "tokens read": float(reading.tokens)}
+        )
+
+
+class _Reading:
+    """How far the text is read, and what it cost so far."""
+
+    def __init__(self, reader: AdaptiveReader) -> None:
+        self.reader, self.parameters = reader, reader.weights.parameters
+        self.nats, self.tokens, self.texts = 0.0, 0, 0
+
+    def through(self, new: Corpus, checkpoint: Checkpoint | None) -> None:
+        """Read to the end, from where an interrupted run stopped."""
+        self._resume(checkpoint)
+        with Progress("reading", new.size, "bytes") as progress:
+            for ids in islice(token_stream(self.reader.model, new.read(progress.advance)), self.texts, None):
+                self._count(self.reader.read(ids))
+                self.texts += 1
+                if checkpoint is not None and checkpoint.due:
+                    self._save(checkpoint)
+        self._count(self.reader.rest())
+
+    def _count(self, logs: np.ndarray) -> None:
+        self.nats, self.tokens = self.nats - float(logs.sum()), self.tokens + len(logs)
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        weights = {f"weights.{place}": parameter for place, parameter in enumerate(self.parameters)}
+        facts = {"nats": self.nats, "tokens": self.tokens, "texts": self.texts}
+        checkpoint.save({**weights, **self.reader.carried()}, facts)
+
+    @torch.no_grad()
+    def _resume(self, checkpoint: Checkpoint | None) -> None:
+        found = None if checkpoint is None else checkpoint.load()
+        if found is None:
+            return
+        tensors, facts = found
+        self.nats, self.tokens, self.texts = facts["nats"], facts["tokens"], facts["texts"]
+        for place, parameter in enumerate(self.parameters):
+            parameter.copy_(tensors.pop(f"weights.{place}"))
+        self.reader.carry(tensors)
