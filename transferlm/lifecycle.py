@@ -324,20 +324,22 @@ def with_dynamic_evaluation(
 
     Args:
         model: A causal model trained by gradients.
-        tuning: Texts it was not trained on, to measure gradients on (rule `rms`) and to fit step sizes to; without them
-            steps are plain gradient steps of a size that suited a small LSTM.
+        tuning: Texts it was not trained on: their first half to measure gradients on (rule `rms`), the other to fit
+            step sizes to, since on the same text steps look better than they are. Without them steps are plain gradient
+            steps of a size that suited a small LSTM.
         context: Whether step sizes are fitted to texts on their own or to a stream of them.
 
     Raises:
         UnsupportedError: The model is not causal, or not trained by gradients.
+        DataError: There are fewer than two texts to tune on.
     """
     family: Any = catalog.find("models", "dynamic")
     if tuning is None:
         dynamic = family.of(body_of(model))
     else:
-        tuning = Corpus.of(tuning)
-        dynamic = family.of(body_of(model), tuning, rule="rms", learning_rate=0.002)
-        dynamic.tune(tuning, context)
+        measured, fitted = Corpus.of(tuning).at_end(0.5)
+        dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
+        dynamic.tune(fitted, context)
     dynamic.lineage = body_of(model).origin.child(
         "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
     )
