@@ -136,7 +136,9 @@ class RegularisedReader(StreamReader):
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step."""
-        nats, *self._last = self._read(part)  # type: ignore[assignment]
+        nats, states, outputs = self._read(part)
+        if self.activation or self.slowness:
+            self._last = states, outputs
         return nats
 
     def penalty(self) -> torch.Tensor:
