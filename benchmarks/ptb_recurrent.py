@@ -60,7 +60,7 @@ def measure(data: Path, settings: dict[str, Any], lines: int | None) -> dict[str
     """Pretrain, mix and evaluate by the command line."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        train, valid, test = (_part(data / f"ptb.{part}.txt", place, lines) for part in ("train", "valid", "test"))
+        train, valid, test = (beginning(data / f"ptb.{part}.txt", place, lines) for part in ("train", "valid", "test"))
         lm, ngrams, both = (str(place / name) for name in ("lm", "ngrams", "both"))
         tuned = ["--tune", str(valid)]
         started = time.perf_counter()
@@ -89,7 +89,7 @@ def evaluated(run: list[str], test: Path) -> dict[str, Any]:
     return scores
 
 
-def _part(path: Path, scratch: Path, lines: int | None) -> Path:
+def beginning(path: Path, scratch: Path, lines: int | None) -> Path:
     """The file itself, or for a quick run its first lines."""
     if lines is None:
         return path

@@ -43,11 +43,14 @@ Work = Callable[[Path | None], str]
 @pytest.fixture(
     params=[
         "pretrain",
+        "pretrain awd_lstm",
+        "pretrain reduce_on_plateau",
         "fine_tuning",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
         "denoising",
+        "dynamic_evaluation",
     ]
 )
 def work(
@@ -63,6 +66,17 @@ def work(
     if kind == "pretrain":
         empty = Recurrent(width=8, embedding_width=8, epochs=2, batch_size=2, sequence_length=64, held_out=0.1)
         return lambda state: tl.pretrain(empty, review_texts, 1, state).fingerprint
+    if kind == "pretrain awd_lstm":
+        sizes = {"width": 8, "embedding_width": 6, "epochs": 3, "batch_size": 2, "sequence_length": 64}
+        awd: Any = Recurrent.preset(
+            "awd_lstm", **sizes, held_out=0.1, evaluate_every=1, non_monotone=1, learning_rate=9
+        )
+        return lambda state: tl.pretrain(awd, review_texts, 1, state).fingerprint
+    if kind == "pretrain reduce_on_plateau":
+        sizes = {"width": 8, "embedding_width": 8, "epochs": 3, "batch_size": 2, "sequence_length": 64}
+        rule: Any = {"schedule": "reduce_on_plateau", "optimizer": "averaged_sgd", "evaluate_every": 1, "held_out": 0.1}
+        halved = Recurrent(**sizes, **rule, learning_rate=500.0, patience=None, clip=9.0)
+        return lambda state: tl.pretrain(halved, review_texts, 1, state).fingerprint
     if kind == "fine_tuning":
         strategy = tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8)
         examples = make_examples(40)
@@ -76,6 +90,7 @@ def work(
         "continued_pretraining recurrent": (tl.updates.ContinuedPretraining(steps=8), recurrent),
         "continued_pretraining masked_transformer": (tl.updates.ContinuedPretraining(steps=5, head_steps=4), bert),
         "contrastive_pretraining": (tl.updates.ContrastivePretraining(steps=8, batch_size=8), bert),
+        "dynamic_evaluation": (tl.updates.DynamicEvaluation(rule="sgd", learning_rate=0.3), recurrent),
         "denoising": (tl.updates.Denoising(steps=8, batch_size=8), bert),
     }
     method, model = update[kind]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         untrained,
         update,
         with_cache,
+        with_dynamic_evaluation,
     )
     from transferlm.models.base import Model
     from transferlm.sources import fetch
@@ -73,6 +74,7 @@ _HOMES = {
     "untrained": "lifecycle",
     "update": "lifecycle",
     "with_cache": "lifecycle",
+    "with_dynamic_evaluation": "lifecycle",
 }
 _PACKAGES = {
     "combinations": "combinations",
@@ -108,6 +110,7 @@ __all__ = [
     "update",
     "updates",
     "with_cache",
+    "with_dynamic_evaluation",
 ]
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "untrained",
     "update",
     "with_cache",
+    "with_dynamic_evaluation",
     "word_vectors",
 ]
 
@@ -93,21 +94,25 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
     return TaskModel.read(folder, model) if "task" in folder.manifest else model
 
 
-def empty(family: str, tokenizer: Tokenizer | None = None, **hyper_parameters: Any) -> Model:
+def empty(family: str, tokenizer: Tokenizer | None = None, preset: str | None = None, **hyper_parameters: Any) -> Model:
     """A model of a family before any data.
 
     Args:
         family: Its name (`transferlm list models`).
         tokenizer: How text is cut into tokens, for families that take one.
-        hyper_parameters: Its settings; the rest are the family's defaults.
+        preset: Settings that belong together, by name (`awd_lstm` of `recurrent`).
+        hyper_parameters: Its settings; the rest are the preset's, or the family's defaults.
 
     Raises:
-        SettingError: A setting is unknown or out of its range.
+        SettingError: A setting is unknown or out of its range, or the family has no such preset.
         UnsupportedError: The family takes no tokenizer.
     """
     for setting in hyper_parameters:
         catalog.entry("models", family).hyper_parameter(setting)
-    made: Model = catalog.find("models", family)(**hyper_parameters)
+    cls: Any = catalog.find("models", family)
+    if preset is not None and not issubclass(cls, Trainable):
+        raise SettingError(f"{family} is not trained from scratch and has no presets: leave it out")
+    made: Model = cls(**hyper_parameters) if preset is None else cls.preset(preset, **hyper_parameters)
     if tokenizer is not None:
         if isinstance(made, CountBased) or not isinstance(made, Causal):
             raise UnsupportedError(f"{family} takes no tokenizer: leave it out")
@@ -333,6 +338,36 @@ def with_cache(
     method = {"name": "cached", "hyper_parameters": cached.hyper_parameters()}
     cached.lineage = body.origin.child("cache", method=method, data=data, scores=scores)
     made: Model = cached
+    return made
+
+
+def with_dynamic_evaluation(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "stream"
+) -> Model:
+    """The model with weights that follow the text it reads; the model given is left as it was.
+
+    Args:
+        model: A causal model trained by gradients.
+        tuning: Texts it was not trained on: their first half to measure gradients on (rule `rms`), the other to fit
+            step sizes to, since on the same text steps look better than they are. Without them steps are plain gradient
+            steps of a size that suited a small LSTM.
+        context: Whether step sizes are fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal, or not trained by gradients.
+        DataError: There are fewer than two texts to tune on.
+    """
+    family: Any = catalog.find("models", "dynamic")
+    if tuning is None:
+        dynamic = family.of(body_of(model))
+    else:
+        measured, fitted = Corpus.of(tuning).at_end(0.5)
+        dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
+        dynamic.tune(fitted, context)
+    dynamic.lineage = body_of(model).origin.child(
+        "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
+    )
+    made: Model = dynamic
     return made
 
 

@@ -56,6 +56,10 @@ def factories(
         made: Model = catalog.find("models", "cached").of(counted("kneser_ney")(seed))  # type: ignore[attr-defined]
         return made
 
+    def dynamic(seed: int) -> Model:
+        made: Model = catalog.find("models", "dynamic").of(recurrent(seed))  # type: ignore[attr-defined]
+        return made
+
     def class_counts(seed: int) -> Model:
         targets = np.arange(len(review_texts)) % 2
         general = counted("kneser_ney")(seed)
@@ -80,6 +84,7 @@ def factories(
         "cached": cached,
         "class_counts": class_counts,
         "compact": compact,
+        "dynamic": dynamic,
         "fasttext": vectors("fasttext", buckets=500),
         "glove": vectors("glove", x_max=10.0),
         "good_turing": counted("good_turing"),

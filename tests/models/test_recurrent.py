@@ -193,7 +193,7 @@ def test_the_state_is_carried_from_step_to_step(review_texts: list[str], tmp_pat
     for length in (8, 32):
         reader = StreamReader(model.module, stream, lanes=4, steps=length)
         for _ in range(2):  # the second epoch starts anew
-            losses[length] = [float(reader.loss(start).detach()) for start in reader.batches(0)]
+            losses[length] = [float(reader.loss(part).detach()) for part in reader.batches(0)]
     assert len(losses[8]) == 4
     assert np.mean(losses[8]) == pytest.approx(losses[32][0], abs=1e-5)
 

@@ -24,10 +24,11 @@ _WIDEST = 12
 @click.option(
     "--context",
     type=click.Choice(["text", "stream"]),
-    help="For a language model: each text on its own (the default), or after all texts before it.",
+    help="For a language model: each text on its own (the default), or after all texts before it (with --dynamic).",
 )
+@click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
 @click.option("--cache", is_flag=True, help="For a language model: with a cache of the words it just read.")
-@click.option("--tune", multiple=True, help="Text to fit the cache to first, none of it in DATA; repeatable.")
+@click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
@@ -35,6 +36,7 @@ def command(
     folder: str,
     data: str,
     context: Literal["text", "stream"] | None,
+    dynamic: bool,
     cache: bool,
     tune: tuple[str, ...],
     column: str | None,
@@ -50,35 +52,41 @@ def command(
     """
     from transferlm import lifecycle
     from transferlm.measure.word_vectors import WordScores, read_word_file
-    from transferlm.models.base import Model, WordVectors
+    from transferlm.models.base import WordVectors
     from transferlm.task_model import Scores, TaskModel
     from transferlm.text.corpus import Corpus
 
     model = lifecycle.load(folder)
+    added: dict[str, dict[str, Any]] = {}
+    reading = {"--context": context, "--dynamic": dynamic, "--cache": cache, "--tune": tune, "--column": column}
     if isinstance(model, WordVectors):
-        _refuse({"--context": context, "--cache": cache, "--tune": tune, "--column": column}, folder, "word vectors")
+        _refuse(reading, folder, "word vectors")
         found = lifecycle.evaluate(model, read_word_file(Path(data), encoding or "utf-8"))
     elif isinstance(model, TaskModel):
-        given = {"--context": context, "--cache": cache, "--tune": tune, "--column": column, "--encoding": encoding}
-        _refuse(given, folder, "a task model")
+        _refuse({**reading, "--encoding": encoding}, folder, "a task model")
         found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
     else:
         where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
         texts, tuning = Corpus(data, **where), Corpus(*tune, **where) if tune else None
-        if tuning is not None and not cache:
-            raise click.UsageError("--tune is what --cache is fitted to: give both")
+        context = context or ("stream" if dynamic else "text")
+        if tuning is not None and not (dynamic or cache):
+            raise click.UsageError("--tune is what --dynamic and --cache are fitted to: give one of them, or both")
         if tuning is not None and tuning.hash == texts.hash:
             raise click.UsageError("--tune is the text of DATA: what is scored must have had no part in the fit")
-        if cache:
-            model = lifecycle.with_cache(model, tuning, context or "text")
-        found = lifecycle.evaluate(model, texts, context or "text")
+        for name, wanted, add in (
+            ("dynamic", dynamic, lifecycle.with_dynamic_evaluation),
+            ("cache", cache, lifecycle.with_cache),
+        ):
+            if wanted:
+                model = add(model, tuning, context)
+                added[name] = model.hyper_parameters()
+        found = lifecycle.evaluate(model, texts, context)
     if isinstance(found, WordScores):
         _show_words(found, f"{folder} on {data}", as_json)
     elif isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
     else:
-        settings = model.hyper_parameters() if cache and isinstance(model, Model) else None
-        _show_language(found, f"{folder} on {data}", as_json, settings)
+        _show_language(found, f"{folder} on {data}", as_json, added)
 
 
 def _refuse(given: dict[str, Any], folder: str, what: str) -> None:
@@ -113,9 +121,9 @@ def _show_task(found: Scores, title: str, as_json: bool) -> None:
         show_table("taken for", ["true label", *found.labels], counts)
 
 
-def _show_language(found: LanguageScores, title: str, as_json: bool, cache: dict[str, Any] | None) -> None:
+def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict[str, dict[str, Any]]) -> None:
     if as_json:
-        show_json({"scores": found.to_json(), **({"cache": cache} if cache else {})})
+        show_json({"scores": found.to_json(), **added})
         return
     bits = found.why_no_bits_per_byte or f"{found.bits_per_byte:.4f}"
     rows = [
@@ -126,6 +134,6 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, cache: dict
         ["texts", f"{found.texts:,}, {found.bytes:,} bytes with an end each"],
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
-        *([["cache", ", ".join(f"{name} {value}" for name, value in cache.items())]] if cache else []),
+        *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
     ]
     show_table(title, ["figure", "value"], rows)

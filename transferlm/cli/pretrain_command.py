@@ -16,6 +16,7 @@ class _Command(PluggedCommand):
 @click.argument("model", type=PlugName("models"))
 @click.argument("corpus", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the model to.")
+@click.option("--preset", help="Settings of a paper's model by name (recurrent: awd_lstm); flags replace its values.")
 @click.option("--tokenizer", type=PlugName("tokenizers"), help="How text is cut into tokens.")
 @click.option("--column", help="The column that holds the text, for tables.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
@@ -24,6 +25,7 @@ def command(
     model: str,
     corpus: tuple[str, ...],
     output: str,
+    preset: str | None,
     tokenizer: str | None,
     column: str | None,
     encoding: str,
@@ -40,7 +42,7 @@ def command(
 
     refuse_occupied(output)
     reader = built("tokenizers", "tokenizer", tokenizer) if tokenizer else None
-    empty = lifecycle.empty(model, reader, **settings_of("model", model))
+    empty = lifecycle.empty(model, reader, preset, **settings_of("model", model))
     with kept_state(output) as state:
         trained = lifecycle.pretrain(empty, Corpus(*corpus, column=column, encoding=encoding), seed, state)
         trained.save(output)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.models._sampling import Continuation, put_together
-from transferlm.models._stream import State
+from transferlm.neural.recurrence import State
 from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["StateContinuation"]

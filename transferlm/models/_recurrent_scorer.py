@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from transferlm.models._stream import State
 from transferlm.neural.batching import by_length
+from transferlm.neural.recurrence import State
 
 __all__ = ["Scorer"]
 

@@ -10,10 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.errors import DataError
+from transferlm.models._recurrent_network import Network
+from transferlm.neural.recurrence import State
+from transferlm.neural.vocabulary_loss import VocabularyLoss
+from transferlm.seeding import derive
 
-__all__ = ["State", "StreamReader"]
-
-State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+__all__ = ["RegularisedReader", "StreamReader"]
 
 
 class StreamReader:
@@ -23,7 +25,7 @@ class StreamReader:
     the step at hand is ever copied.
 
     Args:
-        network: Gives `states(ids, state)` and `logits(states)`.
+        network: What is trained.
         stream: Token ids, shape (tokens,).
         lanes: Stretches read side by side.
         steps: Tokens of a lane a training step.
@@ -34,9 +36,10 @@ class StreamReader:
     """
 
     def __init__(
-        self, network: nn.Module, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
+        self, network: Network, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
     ) -> None:
-        self.module = network
+        self.module: nn.Module = network
+        self._network = network
         self.steps, self.learning_rate = steps, learning_rate
         self.length = (len(stream) - 1) // lanes
         if self.length < 1:
@@ -48,40 +51,117 @@ class StreamReader:
         self.inputs = stream[: lanes * self.length].reshape(lanes, -1)
         self.targets = stream[1 : lanes * self.length + 1].reshape(lanes, -1)
         self.state: State | None = None
+        self._cross_entropy = VocabularyLoss()
 
-    def batches(self, epoch: int) -> Sequence[int]:  # noqa: ARG002 - the stream has one order
-        """Where each step starts in the lanes."""
-        return range(0, self.length, self.steps)
+    def batches(self, epoch: int) -> Sequence[range]:  # noqa: ARG002 - the stream has one order
+        """The places in the lanes that each step reads."""
+        return [range(start, min(start + self.steps, self.length)) for start in range(0, self.length, self.steps)]
 
-    def tokens(self, start: int) -> int:
-        """Tokens of the step that starts there."""
-        return (min(start + self.steps, self.length) - start) * len(self.inputs)
+    def tokens(self, part: range) -> int:
+        """Tokens of a step."""
+        return len(part) * len(self.inputs)
 
-    def loss(self, start: int) -> torch.Tensor:
+    def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        if start == 0:
-            self.state = None
-        stop = min(start + self.steps, self.length)
-        states, state = self.module.states(self._part(self.inputs, start, stop), self.state)  # type: ignore[operator]
-        self.state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
-        logits = self.module.logits(states)  # type: ignore[operator]
-        wanted = self._part(self.targets, start, stop)
-        return functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten())
+        return self._read(part)[0]
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
-        total = sum(float(self.loss(start)) * self.tokens(start) for start in self.batches(0))
+        total = sum(float(self.loss(part)) * self.tokens(part) for part in StreamReader.batches(self, 0))
         return total / (self.length * len(self.inputs))
 
     def carried(self) -> dict[str, torch.Tensor]:
         """The recurrent state, for a checkpoint."""
-        parts = self.state if isinstance(self.state, tuple) else (self.state,)
-        return {str(place): part for place, part in enumerate(parts) if part is not None}
+        return {str(place): part for place, part in enumerate(self.state or ())}
 
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a checkpoint's state."""
-        parts = [state[str(place)] for place in range(len(state))]
-        self.state = (parts[0], parts[1]) if len(parts) == 2 else parts[0] if parts else None
+        self.state = tuple(state[str(place)] for place in range(len(state))) or None
 
-    def _part(self, lanes: np.ndarray, start: int, stop: int) -> torch.Tensor:
-        return torch.from_numpy(lanes[:, start:stop].astype(np.int64)).to(self.device)
+    def _read(self, part: range) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Mean nats a token, the states of the top layer, and what the output layer read."""
+        if part.start == 0:
+            self.state = None
+        states, state = self._network.states(self._part(self.inputs, part), self.state)
+        self.state = tuple(tensor.detach() for tensor in state)
+        outputs, layer = self._network.outputs(states), self._network.output
+        wanted = self._part(self.targets, part).flatten()
+        nats = self._cross_entropy(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
+        return nats, states, outputs
+
+    def _part(self, lanes: np.ndarray, part: range) -> torch.Tensor:
+        return torch.from_numpy(lanes[:, part.start : part.stop].astype(np.int64)).to(self.device)
+
+
+class RegularisedReader(StreamReader):
+    """A stream read as Merity, Keskar & Socher (2018) do: lengths at random, and penalties on the states.
+
+    Args:
+        network: What is trained.
+        stream: Token ids, shape (tokens,).
+        lanes: Stretches read side by side.
+        steps: Tokens of a lane a training step, or where lengths are random what they are drawn around.
+        seed: Decides the lengths.
+        random_lengths: Whether a step's length is drawn (section 4.1).
+        activation: Weight of the mean square of what the output layer reads (section 4.6).
+        slowness: Weight of the mean squared difference of states that follow one another (section 4.6).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        stream: np.ndarray,
+        lanes: int,
+        steps: int,
+        *,
+        seed: int,
+        random_lengths: bool,
+        activation: float,
+        slowness: float,
+    ) -> None:
+        super().__init__(network, stream, lanes, steps)
+        self.seed, self.random_lengths = seed, random_lengths
+        self.activation, self.slowness = activation, slowness
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def batches(self, epoch: int) -> Sequence[range]:
+        """The places that each step of an epoch reads: equally many steps each epoch, elsewhere cut where random."""
+        if not self.random_lengths:
+            return super().batches(epoch)
+        return random_spans(self.length, self.steps, np.random.default_rng(derive(self.seed, "lengths", epoch)))
+
+    def pace(self, part: range) -> float:
+        """The factor on the learning rate for a step: short ones must not weigh more than long ones (section 4.1)."""
+        return len(part) / self.steps if self.random_lengths else 1.0
+
+    def loss(self, part: range) -> torch.Tensor:
+        """Mean nats a token of one step."""
+        nats, states, outputs = self._read(part)
+        if self.activation or self.slowness:
+            self._last = states, outputs
+        return nats
+
+    def penalty(self) -> torch.Tensor:
+        """The penalties on the states of the last step."""
+        assert self._last is not None
+        states, outputs = self._last
+        self._last = None
+        moved = functional.mse_loss(states[:, 1:].float(), states[:, :-1].float()) if states.shape[1] > 1 else 0.0
+        return self.activation * outputs.float().square().mean() + self.slowness * moved
+
+
+def random_spans(length: int, steps: int, generator: np.random.Generator) -> list[range]:
+    """Cut `length` places into stretches of random lengths, always equally many.
+
+    A stretch is drawn around `steps`, or once in twenty around half of it, with a standard deviation of 5 (Merity,
+    Keskar & Socher 2018, section 4.1); then all are stretched alike so that they fill the whole.
+
+    >>> random_spans(100, 30, np.random.default_rng(0))
+    [range(0, 34), range(34, 65), range(65, 100)]
+    """
+    count = min(length, max(1, round(length / (0.975 * steps))))
+    around = np.where(generator.random(count) < 0.95, steps, steps / 2)
+    drawn = np.maximum(1.0, generator.normal(around, min(5.0, steps / 4)))
+    # A whole place a stretch, the others shared out: no stretch is empty.
+    ends = np.arange(1, count + 1) + np.rint(np.cumsum(drawn) / drawn.sum() * (length - count)).astype(int)
+    return [range(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVa
 import numpy as np
 
 from transferlm import catalog, storage
-from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError, alternatives
 from transferlm.models._sampling import Continuation, Drawing, Reread
 from transferlm.seeding import derive
 
@@ -40,6 +40,7 @@ __all__ = [
     "GrowingVectors",
     "Model",
     "Objective",
+    "ReadsOn",
     "SelfSupervised",
     "TokenScores",
     "Trainable",
@@ -185,6 +186,27 @@ class FromScratch(ABC):
 
 class Trainable(FromScratch):
     """A model that learns from text: hyper-parameters in the constructor, data in `fit`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Hyper-parameters that belong together, by name: those of a paper's model."""
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """An untrained model with the hyper-parameters of a preset.
+
+        A preset is where one begins: what is given beside it replaces its value, and the model made has plain
+        hyper-parameters like any other; it does not remember the name.
+
+        Args:
+            name: One of `presets`.
+            changes: Hyper-parameters that the preset has otherwise, or not at all.
+
+        Raises:
+            SettingError: There is no such preset.
+        """
+        if name not in cls.presets:
+            raise SettingError(f"{catalog.name_of(cls)} has no preset {name!r}: {alternatives(name, cls.presets)}")
+        return cls(**{**cls.presets[name], **changes})
 
     @abstractmethod
     def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
@@ -482,6 +504,25 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
+class ReadsOn(Causal, GradientTrained):
+    """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
+
+    @abstractmethod
+    def read_on(
+        self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Read tokens, nothing dropped, in fp32.
+
+        Args:
+            ids: Token ids, shape (tokens,); the first of all is the end token, which opens every text.
+            state: What the tokens before left; None where there are none.
+
+        Returns:
+            Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
+            vocabulary); and the state to go on from, without gradients.
+        """
+
+
 class Objective(Protocol):
     """A corpus as the training loop wants it: batches, their loss, and what is carried between them.
 
@@ -548,6 +589,7 @@ _PLAIN = {
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "GrowingVectors": "made of word vectors that take in new words",
+    "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
     "WordVectors": "made of word vectors",

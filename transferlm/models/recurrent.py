@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -17,14 +17,17 @@ from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
-from transferlm.models._stream import State, StreamReader
+from transferlm.models._recurrent_settings import PRESETS, check, network, widths
+from transferlm.models._recurrent_training import train_on
+from transferlm.models._stream import StreamReader
 from transferlm.models.base import (
-    Causal,
     Encoder,
     Encoding,
     Model,
+    ReadsOn,
     SelfSupervised,
     TokenScores,
     Trainable,
@@ -33,10 +36,9 @@ from transferlm.models.base import (
     made_from,
 )
 from transferlm.neural.batching import Batch
-from transferlm.neural.checkpoint import Checkpoint
-from transferlm.neural.dropout import Dropout
-from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
+from transferlm.neural.recurrence import State
+from transferlm.neural.settings import Settings
 from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
@@ -48,16 +50,16 @@ from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
-_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-
 
 @dataclass(eq=False)
-class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
+class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
-    followed by an end token, which also opens the next one. As an encoder a text's vector is its last state beside the
-    maximum and the mean of all its states (concat pooling, Howard & Ruder 2018, section 3.3).
+    followed by an end token, which also opens the next one. The regularisation of the AWD-LSTM (Merity, Keskar & Socher
+    2018) is a set of plain settings, all off; `Recurrent.preset("awd_lstm")` gives them the paper's values. As an
+    encoder a text's vector is its last state beside the maximum and the mean of all its states (concat pooling, Howard
+    & Ruder 2018, section 3.3).
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
@@ -68,8 +70,24 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Width of a layer's state."""
     embedding_width: int = 256
     """Width of a token's vector; where it differs from `width`, states are projected onto it before the output."""
+    tapered: bool = False
+    """Whether the last layer is as wide as the embedding, so that nothing is projected (Merity et al. 2018)."""
     dropout: float = 0.2
     """Share of units dropped after the embedding, between layers and before the output, while training."""
+    input_dropout: float | None = None
+    """Share of units dropped after the embedding; none takes `dropout`."""
+    layer_dropout: float | None = None
+    """Share of units dropped between layers; none takes `dropout`."""
+    locked_dropout: bool = False
+    """Whether units are dropped for a whole sequence instead of for each token anew (Gal & Ghahramani 2016)."""
+    embedding_dropout: float = 0.0
+    """Share of the vocabulary left out of a sequence, each word everywhere in it or nowhere."""
+    weight_drop: float = 0.0
+    """Share of the weights from state to state dropped for a whole sequence (Merity et al. 2018, section 2)."""
+    activation_penalty: float = 0.0
+    """Weight of the mean square of what the output layer reads (Merity et al. 2018, section 4.6: alpha)."""
+    slowness_penalty: float = 0.0
+    """Weight of the mean squared step from state to state (Merity et al. 2018, section 4.6: beta)."""
     tied: bool = True
     """Whether input and output share one table (Press & Wolf 2017): half the parameters, lower perplexity."""
     max_length: int = 512
@@ -80,8 +98,22 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Lanes of the stream that are read side by side."""
     sequence_length: int = 64
     """Tokens between two truncations of back-propagation."""
+    random_lengths: bool = False
+    """Whether those are drawn around that length, the step size with them (Merity et al. 2018, section 4.1)."""
+    optimizer: Literal["adamw", "sgd", "averaged_sgd", "nt_averaged_sgd"] = "adamw"
+    """What moves the weights: AdamW, or stochastic gradient descent, its weights averaged always or once it stalls."""
+    non_monotone: int = 5
+    """Evaluations without progress before `nt_averaged_sgd` averages (Merity et al. 2018, algorithm 1)."""
     learning_rate: float = 4e-3
-    """Peak step size of AdamW; it rises for 5% of the steps and falls by a half cosine."""
+    """Peak step size; 4e-3 suits AdamW, stochastic gradient descent wants 20 to 40."""
+    schedule: Literal[
+        "linear", "cosine", "constant", "slanted_triangular", "one_cycle", "geometric", "reduce_on_plateau"
+    ] = "cosine"
+    """How the step size falls after its rise."""
+    warmup: float = 0.05
+    """Share of the steps over which the step size rises."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bfloat16 for training where the hardware multiplies it natively, else fp32; scores are always fp32."""
     weight_decay: float = 0.01
     """Shrinkage of weight matrices."""
     clip: float = 0.5
@@ -96,27 +128,13 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
-    module: _Network = field(init=False, repr=False)
+    module: Network = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.cell not in _CELLS:
-            raise SettingError(f"cell {self.cell!r}: choose {', '.join(_CELLS)}")
-        for name in (
-            "layers",
-            "width",
-            "embedding_width",
-            "max_length",
-            "epochs",
-            "batch_size",
-            "sequence_length",
-        ):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
-        for name in ("dropout", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        check(self)
         Settings.of(self)
         self._learnt = False
 
@@ -169,22 +187,7 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
             self.tokenizer.fit(whole)
         if not hasattr(self, "module"):
             self._build(seed)
-        splits = self.held_out and whole.survey().texts > 1
-        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
-        reader = StreamReader(self.module, self._stream(train), self.batch_size, self.sequence_length)
-        judge = self.objective(held) if held is not None else None
-        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
-        torch.manual_seed(derive(seed, "dropout"))
-        fit(
-            self.module,
-            reader.batches,
-            reader.loss,
-            Settings.of(self, warmup=0.05, schedule="cosine"),
-            evaluate=judge.mean_loss if judge is not None else None,
-            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
-            tokens=reader.tokens,
-            description="pretraining",
-        )
+        train_on(self, self._stream, whole, seed, checkpoints)
         self._learnt = True
         return self
 
@@ -211,11 +214,11 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
 
     @property
     def encoding_width(self) -> int:
-        """Length of a text's vector: last, maximum and mean state side by side."""
-        return 3 * self.width
+        """Length of a text's vector: last, maximum and mean state of the top layer side by side."""
+        return 3 * widths(self)[-1]
 
     def text_states(self, batch: Batch) -> torch.Tensor:
-        """Last, maximum and mean state of each text: shape (texts, 3 width)."""
+        """Last, maximum and mean state of each text: shape (texts, 3 widths of the top layer)."""
         states, _ = self.module.states(batch.ids)
         last = states[torch.arange(len(states), device=states.device), batch.lengths() - 1]
         if batch.mask is None:
@@ -226,7 +229,7 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
         return torch.cat([last, highest, mean], dim=1)
 
     def encode(self, texts: Sequence[str]) -> Encoding:
-        """Concat-pooled states: float32 of shape (texts, 3 width)."""
+        """Concat-pooled states: float32 of shape (texts, 3 widths of the top layer)."""
         return encode_in_batches(self, texts, self.encoding_width)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -257,6 +260,14 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
             for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
                 after = np.full((1, 2), len(text), dtype=np.int32)
                 yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+
+    def read_on(self, ids: np.ndarray, state: State | None = None) -> tuple[torch.Tensor, State]:
+        """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
+        self.module.eval()
+        given = torch.from_numpy(ids.astype(np.int64)[None]).to(self._device)
+        states, state = self.module.states(given, state)
+        logits = self.module.logits(states)[0].float()
+        return functional.log_softmax(logits, dim=-1), tuple(tensor.detach() for tensor in state)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
@@ -315,35 +326,4 @@ class Recurrent(Model, Causal, Encoder, SelfSupervised, Trainable):
     def _build(self, seed: int) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
-            self.module = _Network(self, len(self._reader())).to(best_device()).eval()
-
-
-class _Network(nn.Module):
-    """Embedding, recurrent layers, and the output over the vocabulary."""
-
-    def __init__(self, model: Recurrent, tokens: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(tokens, model.embedding_width)
-        between = model.dropout if model.layers > 1 else 0.0
-        self.layers = _CELLS[model.cell](
-            model.embedding_width, model.width, model.layers, batch_first=True, dropout=between
-        )
-        self.dropout = Dropout(model.dropout)
-        same = model.width == model.embedding_width
-        self.projection = nn.Identity() if same else nn.Linear(model.width, model.embedding_width)
-        self.output = nn.Linear(model.embedding_width, tokens)
-        bound = model.embedding_width**-0.5
-        nn.init.uniform_(self.embedding.weight, -bound, bound)
-        nn.init.zeros_(self.output.bias)
-        if model.tied:
-            self.output.weight = self.embedding.weight
-
-    def states(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
-        """Top-layer states (texts, tokens, width) and the state to go on from."""
-        found: tuple[torch.Tensor, State] = self.layers(self.dropout(self.embedding(ids)), state)
-        return found
-
-    def logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Scores of the next token, shape (..., vocabulary)."""
-        scores: torch.Tensor = self.output(self.dropout(self.projection(states)))
-        return scores
+            self.module = network(self, len(self._reader())).to(best_device()).eval()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Dropout", "dropped", "quicken"]
+__all__ = ["Dropout", "LockedDropout", "dropped", "quicken"]
 
 _LEVELS = 1 << 16
 
@@ -23,6 +23,16 @@ class Dropout(nn.Dropout):
         if not self.training or self.p == 0:
             return input
         return functional.dropout(input, self.p, True, True) if self.inplace else dropped(input, self.p)
+
+
+class LockedDropout(nn.Dropout):
+    """Variational dropout (Gal & Ghahramani 2016): the units of a text that are zero are so at all of its tokens."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
+        """`input` (texts, tokens, width) with a share `p` of each text's units zero and the others scaled up."""
+        if not self.training or self.p == 0:
+            return input
+        return input * dropped(torch.ones_like(input[:, :1]), self.p)
 
 
 def dropped(states: torch.Tensor, p: float) -> torch.Tensor:

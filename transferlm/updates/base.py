@@ -26,6 +26,9 @@ class Update(ABC):
     exact: ClassVar[bool] = False
     """Whether the result has to hold all of the new text, the part too that is kept aside to measure on."""
 
+    deterministic: ClassVar[bool] = False
+    """Whether the seed decides nothing: the text is read once, in its order."""
+
     @property
     def unlearns(self) -> bool:
         """Whether the text is taken away: its loss is then measured on the very model that is without it."""

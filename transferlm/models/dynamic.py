@@ -1,0 +1,264 @@
+"""A causal model whose weights follow the text that it reads."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from transferlm import storage
+from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares
+from transferlm.models._causal import Context
+from transferlm.models._opening import open_model
+from transferlm.models.base import Causal, Model, ReadsOn, TokenScores, Vocabulary, digest, made_from, require
+from transferlm.neural.dynamic_weights import DynamicWeights
+from transferlm.progress import Progress
+from transferlm.text.corpus import Corpus
+from transferlm.text.windows import windows
+
+__all__ = ["Dynamic"]
+
+_INSIDE, _SQUARES = "model", "gradient_squares.safetensors"
+_FACTORS = (3.0, 1.5)
+"""By what settings are multiplied and divided while they are fitted: far steps first, then near ones."""
+
+
+@dataclass(eq=False)
+class Dynamic(Model, Causal):
+    """A causal model with dynamic evaluation (Krause et al. 2018): it learns from every few tokens once it scored them.
+
+    The weights take a gradient step after each segment and are drawn back to where training left them. In a stream they
+    go on from text to text, as the published tables have it; else each text begins with the trained ones. The model
+    inside is never moved: every reading has a copy of its own.
+    """
+
+    rule: Literal["sgd", "rms"] = "sgd"
+    """Plain gradient steps, or steps over the root mean square of gradients on other text (better, given some)."""
+    learning_rate: float = 0.2
+    """Size of the steps; 0.2 suits `sgd`, 0.001 `rms`: measured on a small LSTM of the Treebank."""
+    decay: float = 0.002
+    """Share of the way back to the trained weights, a step."""
+    segment: int = 5
+    """Tokens between two steps (Krause et al. use 5 for words, 20 for characters)."""
+
+    adjustable: ClassVar[frozenset[str]] = frozenset({"learning_rate", "decay", "segment"})
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("sgd", "rms"):
+            raise SettingError(f"rule {self.rule!r}: choose sgd or rms")
+        if not 0 <= self.learning_rate < math.inf:
+            raise SettingError(f"learning_rate {self.learning_rate}: give 0 or more")
+        if not 0 <= self.decay <= 1:
+            raise SettingError(f"decay {self.decay}: give a share from 0 to 1")
+        if self.segment < 1:
+            raise SettingError(f"segment {self.segment}: give 1 or more")
+        self._model: Model | None = None
+        self._squares: list[torch.Tensor] | None = None
+
+    @classmethod
+    def of(cls, model: Model, texts: Corpus | Iterable[str] | None = None, **settings: Any) -> Self:
+        """The model with dynamic evaluation; it is kept as it is.
+
+        Args:
+            model: A causal model trained by gradients.
+            texts: What `rms` measures gradients on: text of the kind that it was trained on, none that it shall be
+                scored on.
+            settings: Hyper-parameters.
+
+        Raises:
+            UnsupportedError: It does not read on from a state, or is not trained by gradients.
+            SettingError: A setting makes no sense, or `rms` is given no texts.
+        """
+        require(model, (ReadsOn,), "dynamic evaluation")
+        made = cls(**settings)
+        made._model = model
+        if made.rule == "rms":
+            if texts is None:
+                raise SettingError("rule rms measures gradients on text first: give some that is not scored, or sgd")
+            made._squares = gradient_squares(made.model.copy(), Corpus.of(texts), made.segment)
+        return made
+
+    @property
+    def model(self) -> Any:
+        """The model as training left it.
+
+        Raises:
+            DataError: There is none.
+        """
+        if self._model is None:
+            raise DataError("dynamic evaluation is nothing without a model: make one with Dynamic.of(model)")
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self.model.tokenizer
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's own."""
+        vocabulary: Vocabulary = self.model.vocabulary
+        return vocabulary
+
+    def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
+        """Nats a token, the end of each text included, each before the weights have learnt from it.
+
+        Raises:
+            DataError: The model has seen no text yet.
+            SettingError: `context` is neither `text` nor `stream`.
+        """
+        if context not in ("text", "stream"):
+            raise SettingError(f"context {context!r}: choose text or stream")
+        return self._scored(texts, self._reader(), context == "stream")
+
+    def _scored(self, texts: Iterable[str], reader: AdaptiveReader, stream: bool) -> Iterator[TokenScores]:
+        waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
+        logs, end = np.empty(0), np.int32(self.tokenizer.end_id)
+        for window in windows(texts):
+            for text, tokens in zip(window, self.tokenizer.encode(window), strict=True):
+                ids = np.append(tokens.ids, end)
+                after = np.full((1, 2), len(text), dtype=np.int32)
+                waiting.append((np.concatenate([tokens.offsets, after]), ids))
+                logs = np.concatenate([logs, reader.read(ids)])
+                if not stream:
+                    logs = np.concatenate([logs, reader.rest()])
+                    reader.restart()
+                while waiting and len(logs) >= len(waiting[0][1]):
+                    offsets, own = waiting.popleft()
+                    yield TokenScores(logs[: len(own)], offsets, own)
+                    logs = logs[len(own) :]
+        logs = np.concatenate([logs, reader.rest()])
+        for offsets, own in waiting:
+            yield TokenScores(logs[: len(own)], offsets, own)
+            logs = logs[len(own) :]
+
+    def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
+        reader, rows = self._reader(), []
+        for tokens in self.tokenizer.encode(contexts):
+            reader.read(tokens.ids)
+            rows.append(reader.next_log_probs())
+            reader.restart()
+        return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
+
+    def tune(self, texts: Corpus | Iterable[str], context: Context = "stream", tokens: int = 10_000) -> float:
+        """Fit learning rate and decay to texts the model was not trained on, in place.
+
+        Each trial reads the texts once, so only their beginning is taken: step sizes differ by half at the least, and
+        ten thousand tokens tell those apart.
+
+        Args:
+            texts: Held-out texts.
+            context: As in `token_scores`.
+            tokens: How many of them are read, up to the end of a text.
+
+        Returns:
+            Mean nats a token of these texts afterwards.
+
+        Raises:
+            DataError: There is no text.
+        """
+        some = self._beginning(Corpus.of(texts), tokens)
+        best = {"learning_rate": self.learning_rate, "decay": self.decay}
+        with Progress("fitting the dynamic evaluation", unit="trials") as progress:
+
+            def nats(trial: dict[str, float]) -> float:
+                twin = copy.copy(self)
+                twin.adjust(**trial)
+                total, count = 0.0, 0
+                for scores in twin.token_scores(some, context):
+                    total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
+                progress.advance(note=f"perplexity {math.exp(min(total / count, 700.0)):.2f}")
+                return total / count if math.isfinite(total) else math.inf
+
+            lowest = nats(best)
+            for factor in _FACTORS:
+                for name in ("learning_rate", "decay"):
+                    best, lowest = _descend(nats, best, lowest, name, factor)
+        self.adjust(**{name: float(f"{value:.3g}") for name, value in best.items()})
+        return lowest
+
+    def _beginning(self, corpus: Corpus, tokens: int) -> list[str]:
+        some: list[str] = []
+        for window in windows(corpus):
+            for text, found in zip(window, self.tokenizer.encode(window), strict=True):
+                some.append(text)
+                tokens -= len(found.ids) + 1
+                if tokens <= 0:
+                    return some
+        return some
+
+    def _reader(self) -> AdaptiveReader:
+        twin = self.model.copy()
+        home = self.model.module.parameters()
+        weights = DynamicWeights(twin.module.parameters(), home, self.learning_rate, self.decay, self._squares)
+        return AdaptiveReader(twin, weights, self.segment)
+
+    def copy(self) -> Self:
+        """An independent model."""
+        twin = copy.copy(self)
+        twin._model = None if self._model is None else self._model.copy()
+        twin.lineage = copy.deepcopy(self.lineage)
+        return twin
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the settings, the mean squared gradients and the model's fingerprint."""
+        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        squares = [square.cpu().numpy().tobytes() for square in self._squares or ()]
+        return digest("dynamic", settings, self.model.fingerprint, *squares)
+
+    def write(self, folder: Path) -> None:
+        """The model, in a folder of its own, and what `rms` measured."""
+        self.model.save(folder / _INSIDE)
+        if self._squares is not None:
+            named = zip(self._names(), self._squares, strict=True)
+            save_file({name: square.cpu().contiguous() for name, square in named}, folder / _SQUARES)
+
+    @classmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """The model written there.
+
+        Raises:
+            ModelFolderError: What `rms` measured is missing or of another model.
+        """
+        made = made_from(cls, folder)
+        made._model = open_model(storage.open_folder(folder.path / _INSIDE))
+        if made.rule == "rms":
+            try:
+                kept = load_file(folder.path / _SQUARES)
+                device = next(made.model.module.parameters()).device
+                made._squares = [kept[name].to(device) for name in made._names()]
+            except (OSError, KeyError) as error:
+                raise ModelFolderError(f"{folder.path / _SQUARES} is missing or damaged ({error})") from None
+        return made
+
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.model.module.named_parameters()]
+
+
+def _descend(
+    nats: Callable[[dict[str, float]], float], best: dict[str, float], lowest: float, name: str, factor: float
+) -> tuple[dict[str, float], float]:
+    """Multiply or divide one setting by `factor` for as long as that lowers the loss."""
+    for step in (factor, 1 / factor):
+        start = best
+        while True:
+            trial = {**best, name: best[name] * step}
+            found = nats(trial) if name != "decay" or trial[name] <= 1 else math.inf
+            if found >= lowest:
+                break
+            best, lowest = trial, found
+        if best is not start:
+            break
+    return best, lowest

@@ -1,0 +1,105 @@
+"""Cross entropy over a vocabulary, a few rows of logits at a time: its tensors outgrow all else in a small model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+__all__ = ["VocabularyLoss"]
+
+_BLOCK = {"cpu": 1 << 21}
+"""Logits of a block on a processor: smaller ones cost in products, larger ones leave the caches."""
+_LARGE = 1 << 26
+"""Logits of a block elsewhere, where few large products are quicker."""
+
+
+class VocabularyLoss:
+    """Mean cross entropy of a linear layer's scores, its gradients worked out block by block on the way forward.
+
+    The scores of 700 tokens over 10,000 words are 28 MB, and training as the textbook writes it maps them, their
+    softmax and their gradient anew at every step. Here one block of them is kept for good, and no more: the softmax
+    overwrites the scores and the gradient the softmax, as in Hsu et al. (2024, Liger Kernel, section 3.2). Within
+    autocast products are in its precision, as are the logits; outside of it in fp32, equal to
+    `torch.nn.functional.cross_entropy` but for the order of sums. Sums over blocks are fp32.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, torch.Tensor] = {}
+
+    def __call__(
+        self, states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean nats a token.
+
+        Args:
+            states: Shape (tokens, width).
+            weight: The layer's, shape (vocabulary, width).
+            bias: Shape (vocabulary,).
+            targets: int64 of shape (tokens,).
+        """
+        kind = states.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        loss: torch.Tensor = _InBlocks.apply(states, weight, bias, targets, self, dtype)  # type: ignore[no-untyped-call]
+        return loss
+
+    def room(self, name: str, like: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """The memory kept under that name, on the device of `like`; what stood there is overwritten."""
+        count = torch.Size(shape).numel()
+        kept = self._kept.get(name)
+        if kept is None or kept.numel() < count or kept.dtype != dtype or kept.device != like.device:
+            kept = self._kept[name] = torch.empty(count, dtype=dtype, device=like.device)
+        return kept[:count].view(shape)
+
+
+class _InBlocks(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        targets: torch.Tensor,
+        kept: VocabularyLoss,
+        dtype: torch.dtype,
+    ) -> torch.Tensor:
+        table = weight if dtype == weight.dtype else kept.room("table", weight, weight.shape, dtype).copy_(weight)
+        inputs, offset, count = states.to(dtype), bias.to(dtype), len(states)
+        wanted = any(ctx.needs_input_grad)
+        gradients = [torch.empty_like(inputs), torch.zeros_like(weight), torch.zeros_like(bias)] if wanted else []
+        rows = max(1, _BLOCK.get(weight.device.type, _LARGE) // len(weight))
+        nats = torch.zeros((), dtype=torch.float64, device=states.device)
+        for start in range(0, count, rows):
+            some, ids = inputs[start : start + rows], targets[start : start + rows, None]
+            block = kept.room("logits", weight, (rows, len(weight)), dtype)[: len(some)]
+            torch.addmm(offset, some, table.t(), out=block)
+            nats += _to_softmax(block, ids)
+            if wanted:
+                block.scatter_add_(1, ids, block.new_full((len(some), 1), -1.0))
+                torch.mm(block, table, out=gradients[0][start : start + rows])
+                _add_product(gradients[1], block, some, kept)
+                gradients[2] += block.sum(0, dtype=torch.float32)
+        ctx.save_for_backward(*gradients)
+        ctx.count, ctx.kind = count, states.dtype
+        return (nats / count).float()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        for_states, for_weight, for_bias = ctx.saved_tensors
+        scale = upstream / ctx.count
+        return (for_states * scale).to(ctx.kind), for_weight.mul_(scale), for_bias.mul_(scale), None, None, None
+
+
+def _to_softmax(block: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Turn logits into probabilities in place, and give the nats of the tokens `ids`, summed."""
+    logits, highest = block.gather(1, ids)[:, 0].float(), block.amax(1).float()
+    torch.softmax(block, 1, out=block)
+    return (highest - logits - block.amax(1).float().log()).sum(dtype=torch.float64)
+
+
+def _add_product(total: torch.Tensor, block: torch.Tensor, states: torch.Tensor, kept: VocabularyLoss) -> None:
+    """Add the layer's gradient of one block, rounded no more often than a product is."""
+    if block.dtype == total.dtype:
+        total.addmm_(block.t(), states)
+    else:
+        total += torch.mm(block.t(), states, out=kept.room("product", total, total.shape, block.dtype))
