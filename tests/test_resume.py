@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import transferlm as tl
+from transferlm.models.causal_transformer import CausalTransformer
 from transferlm.models.recurrent import Recurrent
 from transferlm.neural.checkpoint import Checkpoint
 
@@ -43,6 +44,7 @@ Work = Callable[[Path | None], str]
 @pytest.fixture(
     params=[
         "pretrain",
+        "pretrain causal_transformer",
         "fine_tuning",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
@@ -63,6 +65,10 @@ def work(
     if kind == "pretrain":
         empty = Recurrent(width=8, embedding_width=8, epochs=2, batch_size=2, sequence_length=64, held_out=0.1)
         return lambda state: tl.pretrain(empty, review_texts, 1, state).fingerprint
+    if kind == "pretrain causal_transformer":
+        sizes = {"layers": 1, "heads": 2, "width": 8, "max_length": 16, "batch_size": 4, "epochs": 1, "held_out": 0.1}
+        causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
+        return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
     if kind == "fine_tuning":
         strategy = tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8)
         examples = make_examples(40)

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from transferlm import storage
 from transferlm.errors import ModelFolderError
-from transferlm.models._huggingface import configuration, opened
+from transferlm.models._huggingface import configuration, first_line, opened
 from transferlm.text.tokenizers.base import Tokenizer
 
-if TYPE_CHECKING:
-    from transferlm.models.causal_transformer import CausalTransformer
+__all__ = ["DECODERS", "SHAPES", "drawn", "open_causal", "refuse_looking_ahead", "settings_of", "shaped"]
 
-__all__ = ["SHAPES", "drawn", "open_causal", "settings_of", "shaped"]
+# fmt: off
+DECODERS = frozenset((
+    "apertus", "arcee", "bloom", "codegen", "cohere", "cohere2", "ernie4_5", "exaone4", "falcon", "gemma", "gemma2",
+    "gemma3_text", "glm", "glm4", "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "granite", "helium",
+    "internlm3", "llama", "ministral", "mistral", "mixtral", "mpt", "nanochat", "nemotron", "olmo", "olmo2",
+    "olmo3", "opt", "persimmon", "phi", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "seed_oss", "smollm3",
+    "stablelm", "starcoder2", "xglm",
+))
+# fmt: on
+"""Architectures that read one text from left to right and keep keys and values in a cache. Each was compared with
+`transformers`, token by token and read at once: to the family only what is in this list is known."""
 
 _LONGEST = 1024
 """Tokens that an opened model reads at once unless told otherwise: GPT-2's own length, and what two cores bear."""
 
 
-def shaped(model: CausalTransformer, tokenizer: Tokenizer) -> Any:
+class _Settings(Protocol):
+    """The hyper-parameters that a shape follows from."""
+
+    @property
+    def shape(self) -> str: ...
+
+    layers: int
+    heads: int
+    width: int
+    dropout: float
+    max_length: int
+
+
+def shaped(model: _Settings, tokenizer: Tokenizer) -> Any:
     """The configuration that the model's hyper-parameters describe.
 
     The end token stands for the beginning too, as each text follows the end of another one.
@@ -41,14 +64,14 @@ def shaped(model: CausalTransformer, tokenizer: Tokenizer) -> Any:
     )
 
 
-def _gpt2(model: CausalTransformer, **common: Any) -> Any:
+def _gpt2(model: _Settings, **common: Any) -> Any:
     from transformers import GPT2Config
 
-    rates = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), model.dropout)
-    return GPT2Config(**common, **rates)
+    rate = model.dropout
+    return GPT2Config(**common, embd_pdrop=rate, resid_pdrop=rate, attn_pdrop=rate)
 
 
-def _llama(model: CausalTransformer, **common: Any) -> Any:
+def _llama(model: _Settings, **common: Any) -> Any:
     """Its inner width is 8/3 of the outer one (Touvron et al. 2023, section 2.2), in whole blocks of 32."""
     from transformers import LlamaConfig
 
@@ -74,23 +97,30 @@ def open_causal(folder: storage.Folder) -> nn.Module:
     """The body and its output layer, with the folder's weights.
 
     Raises:
-        ModelFolderError: They are damaged, or of a model that reads another text too or looks ahead.
+        ModelFolderError: They are damaged, or of a model that reads another text too.
     """
     from transformers import AutoModelForCausalLM
 
     config = configuration(folder)
     if getattr(config, "is_encoder_decoder", False):
         raise ModelFolderError(f"{folder.path} holds an encoder and a decoder: give a model that continues one text")
-    module = opened(folder, AutoModelForCausalLM, config).eval()
-    if _looks_ahead(module):
-        raise ModelFolderError(f"{folder.path}: a token's scores depend on what follows it: this is no causal model")
-    return module
+    return opened(folder, AutoModelForCausalLM, config)
 
 
 @torch.inference_mode()
-def _looks_ahead(module: nn.Module) -> bool:
-    first, other = (module(input_ids=torch.tensor([ids]), use_cache=False).logits[0, 0] for ids in ([0, 1], [0, 2]))
-    return not torch.allclose(first, other, atol=1e-3)
+def refuse_looking_ahead(module: Any, place: Path) -> None:
+    """Check that the scores after a first token are the same whatever the second one is.
+
+    Raises:
+        ModelFolderError: They are not, or the sizes that `config.json` tells don't go together.
+    """
+    texts = (torch.tensor([ids], device=module.device) for ids in ([0, 1], [0, 2]))
+    try:
+        first, other = (module(input_ids=ids, use_cache=False).logits[0, 0] for ids in texts)
+    except (RuntimeError, ValueError) as error:
+        raise ModelFolderError(f"{place}: config.json describes no model that runs ({first_line(error)})") from None
+    if not torch.allclose(first, other, atol=1e-3):
+        raise ModelFolderError(f"{place}: a token's scores depend on what follows it, so this is no causal model")
 
 
 def settings_of(folder: storage.Folder) -> dict[str, Any]:

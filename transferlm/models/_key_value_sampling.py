@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch

@@ -15,9 +15,17 @@ from torch import nn
 from transferlm import storage
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models._causal_shapes import SHAPES, drawn, open_causal, settings_of, shaped
+from transferlm.models._causal_shapes import (
+    DECODERS,
+    SHAPES,
+    drawn,
+    open_causal,
+    refuse_looking_ahead,
+    settings_of,
+    shaped,
+)
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._huggingface import attend_by, silent
+from transferlm.models._huggingface import attend_by, expect_no_mask, silent
 from transferlm.models._key_value_sampling import KeyValueContinuation
 from transferlm.models._packed import PackedReader
 from transferlm.models._window_scorer import WindowScorer
@@ -95,12 +103,8 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
-    huggingface_types: ClassVar[frozenset[str]] = frozenset(
-        """bloom codegen cohere cohere2 falcon gemma gemma2 gemma3_text glm glm4 gpt2 gpt_bigcode gpt_neo gpt_neox gptj
-        granite helium llama ministral mistral mixtral mpt nanochat nemotron olmo olmo2 olmo3 openai-gpt opt persimmon
-        phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 stablelm starcoder2 xglm""".split()
-    )
-    """`model_type` values of `config.json` that this family opens: decoders with attention and a cache of it."""
+    huggingface_types: ClassVar[frozenset[str]] = DECODERS
+    """`model_type` values of `config.json` that this family opens."""
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Any = field(init=False, repr=False)
@@ -132,7 +136,9 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             return
         positions = getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
         if positions is not None and self.max_length > positions:
-            raise SettingError(f"max_length {self.max_length}: the weights know {positions} positions, give that or less")
+            raise SettingError(
+                f"max_length {self.max_length}: the weights know {positions} positions, give that or less"
+            )
 
     @property
     def trained(self) -> bool:
@@ -285,7 +291,8 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
 
     def _continuation(self, prompt: str, generator: np.random.Generator | None = None) -> KeyValueContinuation:  # noqa: ARG002
-        return KeyValueContinuation(self.module, self._reader(), self._opening(), self.max_length, prompt)
+        tokenizer = self._reader()
+        return KeyValueContinuation(self.module, tokenizer, self._opening(), self.max_length, prompt)
 
     @property
     def fingerprint(self) -> str:
@@ -309,6 +316,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
         model.tokenizer = Tokenizer.load(folder.path)
         model._place(open_causal(folder))
+        refuse_looking_ahead(model.module, folder.path)
         if len(model.tokenizer) > model.embedding.num_embeddings:
             raise ModelFolderError(
                 f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
@@ -333,7 +341,8 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             raise SettingError(f"shape {self.shape!r} has no weights to open: choose {' or '.join(SHAPES)}")
         self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
 
-    def _place(self, module: nn.Module) -> None:
+    def _place(self, module: Any) -> None:
         quicken(module)
         attend_by(module)
+        expect_no_mask(module)
         self.module = module.to(best_device()).eval()
