@@ -179,6 +179,25 @@ def test_greedy_text_is_that_of_transformers(both: tuple[Any, Any, Any], prompt:
         assert text == prompt + tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True)
 
 
+@pytest.mark.parametrize("beams", [2, 4])
+def test_beams_are_those_of_transformers(both: tuple[Any, Any, Any], beams: int) -> None:
+    ours, model, tokenizer = both
+    prompt = "the film"
+    given = torch.tensor([sequence(tokenizer, prompt)[:-1]])
+    made = model.generate(
+        given,
+        attention_mask=torch.ones_like(given),
+        max_new_tokens=8,
+        num_beams=beams,
+        num_return_sequences=beams,
+        do_sample=False,
+        suppress_tokens=sorted(ours._continuation("").barred.tolist()),
+        pad_token_id=model.config.eos_token_id,
+    )
+    theirs = [prompt + tokenizer.decode(row[given.shape[1] :], skip_special_tokens=True) for row in made]
+    assert ours.sample(prompt, beams, beams=beams, length=8) == theirs
+
+
 def test_kept_keys_and_values_give_what_reading_anew_would(both: tuple[Any, Any, Any]) -> None:
     ours, model, _ = both
     text = ours._continuation("the film")
@@ -189,6 +208,23 @@ def test_kept_keys_and_values_give_what_reading_anew_would(both: tuple[Any, Any,
         assert min(12, len(text._ids)) <= len(read) <= 24
         assert text.log_probs() == pytest.approx(logs_of(model, read)[-1], abs=1e-5)
     assert len(text._ids) == opening + 60
+
+
+def test_what_is_drawn_keeps_the_space_that_sentence_piece_tokens_begin_with(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    folder = write_folder(tmp_path, "llama", template=False)
+    words = ["<s>", "</s>", "<unk>", "▁the", "▁film", "▁was"]
+    library = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    library.pre_tokenizer, library.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    library.save(str(folder / "tokenizer.json"))
+    model: Any = tl.load(folder)
+    text = model._continuation("the film")
+    text.take(5)
+    assert text.text() == "the film was"
+    text = model._continuation("")
+    text.take(3)
+    assert text.text() == "the"
 
 
 # ------------------------------------------------------------------ other architectures

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -57,8 +58,18 @@ class KeyValueContinuation(Continuation):
 
     def text(self) -> str:
         """The prompt and what the tokenizer writes for the tokens."""
-        drawn = self._tokenizer.decode(self._ids[self._given :])
-        return put_together(self._prompt, drawn, self._tokenizer.separator)
+        if self._tokenizer.separator:
+            drawn = self._tokenizer.decode(self._ids[self._given :])
+            return put_together(self._prompt, drawn, self._tokenizer.separator)
+        # Decoded alone, what was drawn would lose the space that a SentencePiece token begins with.
+        given, whole = (self._tokenizer.decode(ids) for ids in (self._ids[: self._given], self._ids))
+        return self._prompt + whole[len(given) :]
+
+    def fork(self) -> Self:
+        """A twin with keys and values of its own."""
+        twin = super().fork()
+        twin._cache = copy.deepcopy(self._cache)
+        return twin
 
     def _start(self, ids: list[int]) -> None:
         from transformers import DynamicCache
