@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from transferlm.errors import DataError
 from transferlm.neural.batching import EpochBatch
 from transferlm.seeding import derive
 
@@ -25,21 +24,16 @@ class PackedReader:
 
     Args:
         module: Gives `logits` for `input_ids`.
-        stream: Token ids, shape (tokens,).
+        stream: Token ids, shape (tokens,), two or more.
         window: Tokens that are predicted a window; fewer where the stream is shorter.
         batch_size: Windows a step.
         seed: Decides their order.
         learning_rate: A peak step size that suits further training.
-
-    Raises:
-        DataError: The stream is too short to predict a token.
     """
 
     def __init__(
         self, module: Any, stream: np.ndarray, window: int, batch_size: int, seed: int, learning_rate: float = 1e-3
     ) -> None:
-        if len(stream) < 2:
-            raise DataError("the corpus has no token to predict: give more text")
         self.module, self.stream, self.seed, self.learning_rate = module, stream, seed, learning_rate
         self.window = min(window, len(stream) - 1)
         self.batch_size = batch_size
