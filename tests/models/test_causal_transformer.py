@@ -210,6 +210,12 @@ def test_kept_keys_and_values_give_what_reading_anew_would(both: tuple[Any, Any,
     assert len(text._ids) == opening + 60
 
 
+def test_rows_that_no_token_has_are_never_drawn(both: tuple[Any, Any, Any]) -> None:
+    ours = both[0]
+    barred = ours._continuation("").barred
+    assert set(range(len(ours.tokenizer), ours.vocabulary.size)) < set(barred.tolist())
+
+
 def test_what_is_drawn_keeps_the_space_that_sentence_piece_tokens_begin_with(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
