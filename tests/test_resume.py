@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import transferlm as tl
+from transferlm.models.causal_transformer import CausalTransformer
 from transferlm.models.recurrent import Recurrent
 from transferlm.neural.checkpoint import Checkpoint
 
@@ -45,6 +46,7 @@ Work = Callable[[Path | None], str]
         "pretrain",
         "pretrain awd_lstm",
         "pretrain reduce_on_plateau",
+        "pretrain causal_transformer",
         "fine_tuning",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
@@ -77,6 +79,10 @@ def work(
         rule: Any = {"schedule": "reduce_on_plateau", "optimizer": "averaged_sgd", "evaluate_every": 1, "held_out": 0.1}
         halved = Recurrent(**sizes, **rule, learning_rate=500.0, patience=None, clip=9.0)
         return lambda state: tl.pretrain(halved, review_texts, 1, state).fingerprint
+    if kind == "pretrain causal_transformer":
+        sizes = {"layers": 1, "heads": 2, "width": 8, "max_length": 16, "batch_size": 4, "epochs": 1, "held_out": 0.1}
+        causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
+        return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
     if kind == "fine_tuning":
         strategy = tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8)
         examples = make_examples(40)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ __all__ = [
     "compress",
     "evaluate",
     "generate",
+    "generate_pieces",
     "load",
     "pretrain",
     "read",
@@ -205,7 +206,7 @@ def update(
 
 
 def generate(model: Model | TaskModel, prompt: str = "", count: int = 1, **settings: Any) -> list[str]:
-    """Draw texts from a causal language model (`Causal.sample` tells its settings).
+    """Draw texts from a causal language model, or search its most probable ones (`Causal.sample` tells its settings).
 
     Raises:
         UnsupportedError: The model gives no probabilities to next tokens.
@@ -215,6 +216,19 @@ def generate(model: Model | TaskModel, prompt: str = "", count: int = 1, **setti
     require(body, (Causal,), "generate")
     texts: list[str] = body.sample(prompt, count, **settings)  # type: ignore[attr-defined]
     return texts
+
+
+def generate_pieces(model: Model | TaskModel, prompt: str = "", **settings: Any) -> Iterator[str]:
+    """One text of a causal language model in pieces, as they are drawn (`Causal.sample_pieces` tells its settings).
+
+    Raises:
+        UnsupportedError: The model gives no probabilities to next tokens.
+        SettingError: A setting is out of its range.
+    """
+    body = body_of(model)
+    require(body, (Causal,), "generate")
+    pieces: Iterator[str] = body.sample_pieces(prompt, **settings)  # type: ignore[attr-defined]
+    return pieces
 
 
 def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iterable[str] | None = None) -> Model:

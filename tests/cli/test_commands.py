@@ -185,7 +185,7 @@ def test_an_unsupported_pair_is_one_line_with_alternatives(run: Run, review_file
     told = run("transfer", "tfidf", review_file, "--strategy", "fine_tuning", "-o", tmp_path / "m")
     assert told.code == 1
     assert told.err.count("\n") == 1
-    assert "works with: masked_transformer, recurrent" in told.err
+    assert "works with: causal_transformer, masked_transformer, recurrent" in told.err
     assert not (tmp_path / "m").exists()
 
 

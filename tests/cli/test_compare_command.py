@@ -155,4 +155,4 @@ def test_a_source_that_can_do_no_strategy_is_refused(run: Run, data: tuple[Path,
     train, test = data
     told = run("compare", train, "--test", test, "--from", "tfidf", "--strategy", "fine_tuning", "--sizes", "2")
     assert told.code == 1
-    assert "works with: masked_transformer, recurrent" in told.err
+    assert "works with: causal_transformer, masked_transformer, recurrent" in told.err

@@ -44,6 +44,25 @@ def test_an_arpa_file_draws_too(run: Run, folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_beams_give_the_best_texts_and_other_settings_take_effect(run: Run, folder: Path) -> None:
+    best = run("generate", folder, "房间", "--beams", 4, "--count", 2)
+    assert best.code == 0, best.err
+    assert best.out.splitlines()[0] == "房间 很 好"
+    assert len(best.out.splitlines()) == 2
+    plain = run("generate", folder, "--length", 30, "--seed", 2).out
+    for words in (("--top-p", 0.3), ("--repetition-penalty", 4)):
+        assert run("generate", folder, "--length", 30, "--seed", 2, *words).out != plain
+
+
+def test_a_streamed_text_is_the_text(run: Run, folder: Path) -> None:
+    words = ("generate", folder, "the", "--length", 8, "--seed", 3)
+    assert run(*words, "--stream").out == run(*words).out
+    for other in (("--json",), ("--count", 2), ("--beams", 2)):
+        refused = run(*words, "--stream", *other)
+        assert (refused.code, refused.out) == (2, "")
+        assert "--stream writes one text" in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -52,6 +71,9 @@ def test_an_arpa_file_draws_too(run: Run, folder: Path, tmp_path: Path) -> None:
         (("--temperature", "nan"), "temperature nan"),
         (("--temperature", -1), "temperature -1.0"),
         (("--top-k", 0), "top_k 0"),
+        (("--top-p", 2), "top_p 2.0"),
+        (("--repetition-penalty", 0), "repetition_penalty 0.0"),
+        (("--beams", 1, "--count", 2), "beams 1: give 2"),
     ],
 )
 def test_senseless_settings_are_one_line(run: Run, folder: Path, words: tuple[Any, ...], told: str) -> None:

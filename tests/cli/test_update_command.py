@@ -87,7 +87,7 @@ def test_a_limit_without_old_text_is_one_clear_line(run: Run, desk: Path) -> Non
 def test_an_unsupported_pair_is_one_line_with_alternatives(run: Run, desk: Path) -> None:
     told = run("update", "tfidf", "new.txt", "--method", "denoising", "-o", "out")
     assert (told.code, told.err.count("\n")) == (1, 1)
-    assert "works with: masked_transformer, recurrent" in told.err
+    assert "works with: causal_transformer, masked_transformer, recurrent" in told.err
 
 
 @pytest.mark.parametrize("words", [("new.txt", "-o", "out"), ("--method", "denoising", "-o", "out")])

@@ -30,6 +30,11 @@ def factories(
         settings = {"width": 12, "embedding_width": 8, "epochs": 1, "batch_size": 4, "sequence_length": 16}
         return catalog.find("models", "recurrent")(**settings).fit(review_texts, seed)
 
+    def causal_transformer(seed: int) -> Model:
+        settings = {"layers": 2, "heads": 2, "width": 16, "max_length": 32, "epochs": 1, "batch_size": 4}
+        words = catalog.find("tokenizers", "word")()
+        return catalog.find("models", "causal_transformer")(tokenizer=words, **settings).fit(review_texts, seed)
+
     def masked_transformer(seed: int) -> Model:
         opened: Any = _opened("masked_transformer", bert_folder)
         return opened.untrained(seed) if seed else opened
@@ -82,6 +87,7 @@ def factories(
     return {
         "arpa": arpa,
         "cached": cached,
+        "causal_transformer": causal_transformer,
         "class_counts": class_counts,
         "compact": compact,
         "dynamic": dynamic,

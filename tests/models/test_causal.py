@@ -19,6 +19,14 @@ def test_each_token_is_scored_once_with_full_context(length: int, window: int, s
         assert w.start == 0 or w.scored - w.start >= window - step
 
 
+@pytest.mark.parametrize("done", [1, 7, 15, 16, 40])
+def test_what_was_scored_before_is_context_only(done: int) -> None:
+    found = list(strided_windows(50, 16, 8, done))
+    assert [place for w in found for place in range(w.scored, w.stop)] == list(range(done, 50))
+    assert all(w.stop - w.start <= 16 and (w.start == 0 or w.scored - w.start >= 8) for w in found)
+    assert found[0].stop - found[0].start == 16, "a window is full where there is text for it"
+
+
 @pytest.mark.parametrize(("window", "stride"), [(0, 1), (4, 5), (4, 0)])
 def test_what_would_leave_tokens_out_is_refused(window: int, stride: int) -> None:
     with pytest.raises(SettingError, match="does not fit a window"):

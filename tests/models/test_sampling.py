@@ -11,7 +11,7 @@ import pytest
 import transferlm as tl
 from transferlm import catalog, lifecycle
 from transferlm.errors import DataError, SettingError, UnsupportedError
-from transferlm.models._sampling import Drawing, Reread
+from transferlm.models._sampling import Continuation, Drawing, Reread
 from transferlm.models.base import Causal
 from transferlm.text.lexicon import UNKNOWN
 
@@ -49,6 +49,43 @@ def test_only_the_most_probable_tokens_are_drawn() -> None:
     assert shares(Drawing(top_k=99)) == pytest.approx(shares(Drawing()), abs=1e-12)
 
 
+def test_only_the_nucleus_is_drawn() -> None:
+    assert shares(Drawing(top_p=0.75)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=0.01)
+    assert shares(Drawing(top_p=0.76)) == pytest.approx([4 / 7, 2 / 7, 1 / 7, 0, 0], abs=0.01)
+    assert shares(Drawing(top_p=1e-9), draws=50).tolist() == [1, 0, 0, 0, 0]
+    assert shares(Drawing(top_p=1.0)) == pytest.approx(shares(Drawing()), abs=1e-12)
+    assert shares(Drawing(top_p=0.6, top_k=2)) == pytest.approx([1, 0, 0, 0, 0]), "a share of what top_k leaves"
+    assert shares(Drawing(top_p=0.7, temperature=0.5), draws=50).tolist() == [1, 0, 0, 0, 0], "at this temperature"
+
+
+def test_what_was_drawn_before_is_drawn_less() -> None:
+    class Always(Continuation):
+        """The same distribution after every token; the fifth token ends."""
+
+        end_id, barred = 4, np.array([], np.int64)
+
+        def __init__(self) -> None:
+            self.taken: list[int] = []
+
+        def log_probs(self) -> np.ndarray:
+            return ROW.copy()
+
+        def take(self, token: int) -> None:
+            self.taken.append(token)
+
+        def text(self) -> str:
+            return "".join(map(str, self.taken))
+
+    assert Drawing(4, temperature=0).text(Always(), np.random.default_rng(0)) == "0000"
+    # log 0.5 doubled is log 0.25, tripled log 0.125: a drawn token gives way to the next one.
+    assert (
+        Drawing(4, temperature=0, repetition_penalty=2.1).text(Always(), np.random.default_rng(0)) == "0102"[:2] + "00"
+    )
+    assert Drawing(5, temperature=0, repetition_penalty=3.5).text(Always(), np.random.default_rng(0)) == "01230"
+    weighed = Drawing(repetition_penalty=2.0).weighed(Always(), [0, 0, 2])
+    assert np.exp(weighed) == pytest.approx([0.25, 0.25, 0.015625, 0.125, 0])
+
+
 def test_what_is_impossible_is_never_drawn() -> None:
     row = np.log(np.maximum([0, 0.5, 0, 0.5, 0], 1e-323))
     row[[0, 2, 4]] = -np.inf
@@ -66,6 +103,14 @@ def test_what_is_impossible_is_never_drawn() -> None:
         ({"temperature": float("nan")}, "temperature nan"),
         ({"temperature": float("inf")}, "temperature inf"),
         ({"top_k": 0}, "top_k 0"),
+        ({"top_p": 0.0}, "top_p 0.0"),
+        ({"top_p": 1.1}, "top_p 1.1"),
+        ({"repetition_penalty": 0.9}, "repetition_penalty 0.9"),
+        ({"beams": 0}, "beams 0: give 1 or more"),
+        ({"beams": 2, "count": 3}, "beams 2: give 3 or more"),
+        ({"beams": 2, "temperature": 0.5}, "leave temperature, top_k and top_p out"),
+        ({"beams": 2, "top_p": 0.5}, "leave temperature, top_k and top_p out"),
+        ({"top": 2}, "no setting of drawing is called 'top': did you mean"),
         ({"count": 0}, "count 0"),
     ],
 )
@@ -74,7 +119,88 @@ def test_senseless_settings_are_refused(settings: dict[str, Any], told: str) -> 
         counted().sample(**settings)
 
 
+# ------------------------------------------------------------------ beams
+
+
+def every_text(model: Any, length: int) -> dict[str, float]:
+    """Each text of at most that many tokens, and its mean log-probability a token."""
+    found: dict[str, float] = {}
+    open_: list[tuple[Continuation, float, int]] = [(model._continuation("", np.random.default_rng(0)), 0.0, 0)]
+    while open_:
+        continuation, total, taken = open_.pop()
+        if taken == length:
+            found[continuation.text()] = total / taken
+            continue
+        for token, log in enumerate(Drawing().weighed(continuation, [])):
+            if token == continuation.end_id:
+                found[continuation.text()] = (total + log) / (taken + 1)
+            elif np.isfinite(log):
+                further = continuation.fork()
+                further.take(token)
+                open_.append((further, total + log, taken + 1))
+    return found
+
+
+def test_enough_beams_find_the_best_texts_of_all(recurrent: Any) -> None:
+    counts = counted(["a b c", "b a a", "a b c a", "c b", "c"], open_vocabulary=False, order=2)
+    for model, length, beams in ((counts, 4, 200), (recurrent, 1, 300)):
+        everything = every_text(model, length)
+        best = sorted(everything, key=everything.__getitem__, reverse=True)[:3]
+        assert model.sample(count=3, beams=beams, length=length) == best
+    assert counts.sample(count=3, beams=200, length=4, seed=9) == counts.sample(count=3, beams=200, length=4)
+
+
+def test_one_beam_takes_the_most_probable_token(recurrent: Any) -> None:
+    for prompt in ("", "the film"):
+        assert recurrent.sample(prompt, beams=1, length=9) == recurrent.sample(prompt, temperature=0, length=9)
+
+
+def test_beams_find_what_greed_misses(tmp_path: Path) -> None:
+    lines = ["-99 <s> 0", "-1 </s>", "-1 a 0", "-1 b 0", "-1 c 0", "-99 <unk>"]
+    pairs = ["-0.3 <s> a", "-0.32 <s> b", "-1 a a", "-0.9 a c", "-0.95 a </s>", "-0.01 b </s>"]
+    text = ["\\data\\", f"ngram 1={len(lines)}", f"ngram 2={len(pairs)}", "\\1-grams:", *lines, "\\2-grams:", *pairs]
+    (tmp_path / "m.arpa").write_text("\n".join([*text, "\\end\\", ""]))
+    model: Any = tl.load(tmp_path / "m.arpa")
+    assert model.sample(temperature=0, length=2)[0].startswith("a")
+    assert model.sample(beams=2, length=4) == ["b"]
+
+
+def test_a_search_in_which_nothing_can_follow_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no token has a probability"):
+        arpa(tmp_path, "-99 <s>", "-99 </s>", "-99 a", "-0.0 <unk>").sample(beams=2)
+
+
 # ------------------------------------------------------------------ whole texts
+
+
+@pytest.mark.parametrize("prompt", ["", "the film"])
+def test_pieces_are_the_text_as_it_is_drawn(prompt: str, recurrent: Any) -> None:
+    for model in (recurrent, counted(["房间 很好", "the film"], unit="character")):
+        pieces = list(model.sample_pieces(prompt, length=12, seed=3))
+        assert "".join(pieces) == model.sample(prompt, length=12, seed=3)[0]
+        assert pieces[0] == prompt
+        assert len(pieces) > 3
+
+
+def test_a_piece_is_whole_characters() -> None:
+    class Bytes(Continuation):
+        end_id, barred = 0, np.array([], np.int64)
+
+        def __init__(self) -> None:
+            self.taken: list[int] = []
+
+        def log_probs(self) -> np.ndarray:
+            row = np.full(256, -np.inf)
+            row[[*"房a".encode(), 0xE6, 0][len(self.taken)]] = 0.0
+            return row
+
+        def take(self, token: int) -> None:
+            self.taken.append(token)
+
+        def text(self) -> str:
+            return bytes(self.taken).decode(errors="replace")
+
+    assert list(Drawing().pieces(Bytes(), np.random.default_rng(0))) == ["", "房", "a", "\ufffd"]
 
 
 def reread(model: Causal, prompt: str, drawing: Drawing, seed: int) -> str:

@@ -360,6 +360,33 @@ def test_special_tokens_named_in_the_configuration(byte_pair: BytePair, tmp_path
     assert (opened.unknown_id, opened.mask_id, opened.closed) == (None, None, False)
 
 
+@pytest.mark.parametrize(("byte", "closed"), [(0x13, False), (0xF1, False), (0xFF, False), (0xF0, True), (0x0A, True)])
+def test_bytes_that_no_text_is_made_of_may_be_missing(
+    byte: int, closed: bool, byte_pair: BytePair, tmp_path: Path
+) -> None:
+    byte_pair.save(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    sign = chr(byte + 0x100) if byte < 0x20 else chr(byte)
+    model = content["model"]
+    model["merges"] = [pair for pair in model["merges"] if sign not in "".join(pair)]
+    model["vocab"] = {token: i for token, i in model["vocab"].items() if sign not in token}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<end of text>"}))
+    assert Pretrained(str(tmp_path)).closed == closed
+
+
+def test_special_tokens_come_off_again(wordpiece: Path, byte_pair: BytePair) -> None:
+    tokenizer = Pretrained(str(wordpiece))
+    around = tokenizer.encode(["the cat sat"])[0]
+    inner = tokenizer.bare(around)
+    assert tokenizer.prefix.tolist() == around.ids[:1].tolist() == [2]
+    assert inner.ids.tolist() == around.ids[1:-1].tolist()
+    assert inner.offsets.tolist() == around.offsets[1:-1].tolist()
+    (plain,) = byte_pair.encode(["the cat sat"])
+    assert byte_pair.bare(plain).ids.tolist() == plain.ids.tolist()
+    assert len(byte_pair.prefix) == 0
+
+
 def test_folders_that_hold_no_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(ModelFolderError, match=r"holds neither tokenizer\.json nor vocab\.txt"):
         Pretrained(str(tmp_path))

@@ -25,7 +25,7 @@ class Window(NamedTuple):
     stop: int
 
 
-def strided_windows(length: int, window: int, stride: int | None = None) -> Iterator[Window]:
+def strided_windows(length: int, window: int, stride: int | None = None, done: int = 0) -> Iterator[Window]:
     """Windows over a long sequence in which each token is scored once, with as much context as the stride leaves it.
 
     Every token after the first window has at least `window - stride` tokens before it, where windows side by side would
@@ -36,19 +36,21 @@ def strided_windows(length: int, window: int, stride: int | None = None) -> Iter
         window: Most tokens that the model reads at once.
         stride: Tokens scored a window after the first; default half of it: twice the work, and half the context at
             least.
+        done: Tokens at the front that were scored before and are context for the others.
 
     Raises:
         SettingError: No room, or a stride that would leave tokens out.
 
     >>> [tuple(w) for w in strided_windows(10, window=4, stride=3)]
     [(0, 0, 4), (3, 4, 7), (6, 7, 10)]
+    >>> [tuple(w) for w in strided_windows(7, window=4, stride=3, done=3)]
+    [(2, 3, 6), (3, 6, 7)]
     """
     step = max(1, window // 2) if stride is None else stride
     if window < 1 or not 1 <= step <= window:
         raise SettingError(f"a stride of {step} does not fit a window of {window}: give 1 up to the window")
-    done = 0
     while done < length:
-        stop = min(length, done + (step if done else window))
+        stop = min(length, max(window, done + step))
         yield Window(max(0, stop - window), done, stop)
         done = stop
 

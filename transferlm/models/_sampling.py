@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import DataError, SettingError, alternatives
 
 if TYPE_CHECKING:
     from transferlm.models.base import Causal
 
-__all__ = ["Continuation", "Drawing", "Reread", "put_together"]
+__all__ = ["Continuation", "Drawing", "Reread", "most_probable", "nucleus", "put_together"]
+
+_HALF = "\ufffd"
+"""What stands for the bytes of a character that is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,11 @@ class Drawing:
             probable, and 0 takes the most probable token (greedy).
         top_k: Draw among that many most probable tokens only (Fan, Lewis & Dauphin 2018, section 5.4); none draws among
             all.
+        top_p: Draw among the fewest most probable tokens whose probabilities, at this temperature and among `top_k`,
+            sum to that share (nucleus sampling, Holtzman et al. 2020, section 3.1); none draws among all.
+        repetition_penalty: What log-probabilities of tokens that were drawn before are multiplied by (after Keskar et
+            al. 2019, section 4.1, where it divides logits): 1 leaves them, 1.2 makes repeating rarer. The prompt's
+            tokens are not punished.
 
     Raises:
         SettingError: One is out of its range.
@@ -35,6 +45,21 @@ class Drawing:
     length: int = 100
     temperature: float = 1.0
     top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float = 1.0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """These settings by name; others stay as they are.
+
+        Raises:
+            SettingError: One is unknown, or out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise SettingError(f"no setting of drawing is called {name!r}: {alternatives(name, known)}")
+        return cls(**settings)
 
     def __post_init__(self) -> None:
         if self.length < 1:
@@ -43,17 +68,44 @@ class Drawing:
             raise SettingError(f"temperature {self.temperature}: give 0 (the most probable token) or more, 1 as usual")
         if self.top_k is not None and self.top_k < 1:
             raise SettingError(f"top_k {self.top_k}: give 1 token or more")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise SettingError(f"top_p {self.top_p}: give a share above 0, up to 1")
+        if not 1 <= self.repetition_penalty < math.inf:
+            raise SettingError(f"repetition_penalty {self.repetition_penalty}: give 1 (none) or more")
 
     def text(self, continuation: Continuation, generator: np.random.Generator) -> str:
         """A text drawn to its end, or to `length` tokens."""
-        for _ in range(self.length):
-            log_probs = continuation.log_probs()
-            log_probs[continuation.barred] = -np.inf
-            token = self.token(log_probs, generator)
-            if token == continuation.end_id:
-                break
-            continuation.take(token)
+        for _ in self._taken(continuation, generator):
+            pass
         return continuation.text()
+
+    def pieces(self, continuation: Continuation, generator: np.random.Generator) -> Iterator[str]:
+        """The same text in pieces, the prompt first, each as soon as it is whole characters."""
+        told = continuation.text()
+        yield told
+        for _ in self._taken(continuation, generator):
+            text = continuation.text().rstrip(_HALF)
+            if len(text) > len(told):
+                yield text[len(told) :]
+                told = text
+        yield continuation.text()[len(told) :]
+
+    def _taken(self, continuation: Continuation, generator: np.random.Generator) -> Iterator[int]:
+        drawn: list[int] = []
+        while len(drawn) < self.length:
+            token = self.token(self.weighed(continuation, drawn), generator)
+            if token == continuation.end_id:
+                return
+            continuation.take(token)
+            drawn.append(token)
+            yield token
+
+    def weighed(self, continuation: Continuation, drawn: Sequence[int]) -> np.ndarray:
+        """Log-probabilities of what may come next, less what `drawn` is punished by: float64 of shape (vocabulary,)."""
+        log_probs = continuation.log_probs()
+        log_probs[continuation.barred] = -np.inf
+        log_probs[np.unique(np.array(drawn, np.int64))] *= self.repetition_penalty
+        return log_probs
 
     def token(self, log_probs: np.ndarray, generator: np.random.Generator) -> int:
         """One token.
@@ -73,7 +125,11 @@ class Drawing:
         ids = np.arange(len(log_probs)) if self.top_k is None else most_probable(log_probs, self.top_k)
         with np.errstate(over="ignore"):  # what is improbable at a low temperature falls to -inf
             scaled = (log_probs[ids] - log_probs[best]) / self.temperature
-        heaps = np.cumsum(np.exp(scaled))
+        weights = np.exp(scaled)
+        if self.top_p is not None:
+            kept = nucleus(weights, self.top_p)
+            ids, weights = ids[kept], weights[kept]
+        heaps = np.cumsum(weights)
         return int(ids[np.searchsorted(heaps, generator.random() * heaps[-1], side="right")])
 
 
@@ -88,6 +144,17 @@ def most_probable(log_probs: np.ndarray, count: int) -> np.ndarray:
     least = np.partition(log_probs, -count)[-count]
     above = np.flatnonzero(log_probs > least)
     return np.sort(np.append(above, np.flatnonzero(log_probs == least)[: count - len(above)]))
+
+
+def nucleus(weights: np.ndarray, share: float) -> np.ndarray:
+    """Places of the fewest largest weights that sum to a share of all, ascending; of equal ones the first.
+
+    >>> nucleus(np.array([1.0, 5.0, 3.0, 1.0]), 0.7).tolist()
+    [1, 2]
+    """
+    order = np.argsort(-weights, kind="stable")
+    heaps = np.cumsum(weights[order])
+    return np.sort(order[: 1 + np.searchsorted(heaps, share * heaps[-1])])
 
 
 class Continuation(ABC):
@@ -113,6 +180,12 @@ class Continuation(ABC):
     @abstractmethod
     def text(self) -> str:
         """The prompt as it was given, and what was taken."""
+
+    def fork(self) -> Self:
+        """A twin that stands at the same place and goes on alone."""
+        twin = copy.copy(self)
+        twin.__dict__.update({name: list(value) for name, value in vars(self).items() if isinstance(value, list)})
+        return twin
 
 
 class Reread(Continuation):

@@ -16,6 +16,7 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError, alternatives
+from transferlm.models._beams import best_texts
 from transferlm.models._sampling import Continuation, Drawing, Reread
 from transferlm.seeding import derive
 
@@ -284,43 +285,46 @@ class Causal(ABC):
         return np.array([scores.log_probs.sum() for scores in self.token_scores(texts)])
 
     def sample(
-        self,
-        prompt: str = "",
-        count: int = 1,
-        *,
-        length: int = 100,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int = 0,
+        self, prompt: str = "", count: int = 1, *, beams: int | None = None, seed: int = 0, **drawing: Any
     ) -> list[str]:
-        """Draw texts that begin with a prompt.
+        """Draw texts that begin with a prompt, or search the most probable ones.
 
         Args:
             prompt: How each text begins; it is part of what is returned, as it was given.
             count: How many texts.
-            length: Most tokens drawn a text; it ends before if the model draws the end.
-            temperature: 1 draws from the model itself, less prefers what is probable, 0 takes the most probable token.
-            top_k: Draw among that many most probable tokens; none draws among all.
+            beams: Follow that many hypotheses and return the texts with the highest mean log-probability a token, best
+                first, instead of drawing; 4 to 10 are usual.
             seed: Decides every draw. The first texts are the same however many are asked for.
+            drawing: `length` (100 tokens a text at the most), `temperature` (1; less prefers what is probable, 0 takes
+                the most probable token), `top_k`, `top_p` and `repetition_penalty`, as `Drawing` tells them.
 
         Returns:
             Whole texts. The unknown token is never written, save where a model says how (`Continuation.barred`).
 
         Raises:
-            SettingError: A setting is out of its range.
+            SettingError: A setting is unknown or out of its range.
             DataError: The model has seen no text yet, or gives no token a probability.
         """
         if count < 1:
             raise SettingError(f"count {count}: give 1 text or more")
-        drawing, texts = Drawing(length, temperature, top_k), []
-        for number in range(count):
-            generator = np.random.default_rng(derive(seed, "sample", number))
-            texts.append(drawing.text(self._continuation(prompt, generator), generator))
-        return texts
+        how, generators = Drawing.of(drawing), (_draws(seed, number) for number in range(count))
+        if beams is not None:
+            return best_texts(self._continuation(prompt, next(generators)), how, beams, count)
+        return [how.text(self._continuation(prompt, generator), generator) for generator in generators]
+
+    def sample_pieces(self, prompt: str = "", *, seed: int = 0, **drawing: Any) -> Iterator[str]:
+        """The first text of `sample` in pieces as they are drawn, the prompt first; settings and errors are its own."""
+        how, generator = Drawing.of(drawing), _draws(seed, 0)
+        return how.pieces(self._continuation(prompt, generator), generator)
 
     def _continuation(self, prompt: str, generator: np.random.Generator) -> Continuation:  # noqa: ARG002
         """A text that begins so. `generator` is for what a family draws beside tokens."""
         return Reread(self, prompt)
+
+
+def _draws(seed: int, number: int) -> np.random.Generator:
+    """What decides the draws of one text."""
+    return np.random.default_rng(derive(seed, "sample", number))
 
 
 class Exportable(ABC):

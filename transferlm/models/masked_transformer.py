@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._huggingface import attend_by, configuration, opened, silent
 from transferlm.models._masked_language import Hideable, MaskedHead, MaskedReader, published_head
 from transferlm.models.base import Encoder, Encoding, FromScratch, Model, SelfSupervised, digest, made_from
-from transferlm.neural.attention import attention
 from transferlm.neural.batching import Batch
 from transferlm.neural.dropout import quicken
 from transferlm.neural.precision import best_device
@@ -35,7 +33,6 @@ from transferlm.text.tokenizers.pretrained import Pretrained
 __all__ = ["MaskedTransformer"]
 
 HEAD = "masked_head.safetensors"
-_ATTENTION = "transferlm"
 
 
 @dataclass(eq=False)
@@ -192,7 +189,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
         """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""
         module.embeddings.register_forward_hook(_as_autocast)  # type: ignore[union-attr]
         quicken(module)
-        _attend_by(module)
+        attend_by(module)
         self.module = module.to(best_device()).eval()
 
     @property
@@ -210,7 +207,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
 
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
-        with _silent():
+        with silent():
             self.module.save_pretrained(folder)
         if self.head is not None:
             save_weights(self.head, folder / HEAD)
@@ -263,35 +260,6 @@ def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 
 
-def _attend_by(module: Any) -> None:
-    """Have a body that would use torch's attention use ours where dropout makes torch's slow."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import sdpa_mask
-
-    def attend(
-        layer: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        dropout: float = 0.0,
-        scaling: float | None = None,
-        **others: Any,
-    ) -> tuple[torch.Tensor, None]:
-        if not dropout or query.device.type != "cpu" or others.get("position_bias") is not None:
-            return sdpa_attention_forward(
-                layer, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
-            )
-        found = attention(query, key, value, attention_mask, dropout, scaling)
-        return found.transpose(1, 2).contiguous(), None
-
-    if module.config._attn_implementation == "sdpa":
-        AttentionInterface.register(_ATTENTION, attend)
-        AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
-        module.config._attn_implementation = _ATTENTION
-
-
 def _found_settings(folder: storage.Folder) -> dict[str, Any]:
     """What a sentence encoder's side files say about pooling and length, else the family's defaults."""
     found: dict[str, Any] = {}
@@ -323,55 +291,9 @@ def _takes_pooling_flag(config: Any) -> bool:
 
 
 def _opened(folder: storage.Folder) -> nn.Module:
-    """The body with the folder's weights, every mismatch one clear line."""
-    from transformers import AutoConfig, AutoModel
+    """The body with the folder's weights."""
+    from transformers import AutoModel
 
-    folder.weights()
-    if "auto_map" in folder.json("config.json"):
-        raise ModelFolderError(f"{folder.path}: config.json asks to run code of its own, which is never done")
-    try:
-        config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-        without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
-        with _silent():
-            module, report = AutoModel.from_pretrained(
-                folder.path,
-                config=config,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **without,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelFolderError(f"{folder.path}: {_first_line(error)}") from None
-    wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
-    missing = sorted(str(key) for key in report.get("missing_keys", ()) if "pooler" not in str(key))
-    if wrong or missing:
-        what = f"tensor {wrong[0]} has another shape" if wrong else f"tensor {missing[0]} is missing"
-        raise ModelFolderError(f"{folder.path}: {what} than config.json says: the folder is damaged")
-    opened: nn.Module = module
-    return opened
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Hush `transformers`' bars and reports: what matters in them becomes one line of ours."""
-    from transformers.utils import logging as untyped
-
-    logging: Any = untyped
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    config = configuration(folder)
+    without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
+    return opened(folder, AutoModel, config, optional="pooler", **without)

@@ -197,6 +197,17 @@ class Tokenizer(ABC):
         return np.empty(0, np.int32), np.empty(0, np.int32)
 
     @property
+    def prefix(self) -> np.ndarray:
+        """Ids of the special tokens that `encode` puts before every text: int32 of shape (tokens,), mostly none."""
+        return self._affixes[0]
+
+    def bare(self, tokens: Tokens) -> Tokens:
+        """What `encode` gave, without the special tokens that it put around the text."""
+        prefix, suffix = self._affixes
+        inner = slice(len(prefix), len(tokens) - len(suffix))
+        return Tokens(tokens.ids[inner], tokens.offsets[inner], tokens.cut)
+
+    @property
     def special_count(self) -> int:
         """How many special tokens `encode` adds to every text."""
         prefix, suffix = self._affixes

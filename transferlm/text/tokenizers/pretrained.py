@@ -122,15 +122,27 @@ class Pretrained(Tokenizer):
         return cls(folder=str(folder))
 
 
+_CONTROLS = {*range(9), 11, 12, *range(14, 32), 127}
+"""ASCII's control codes, but for tab and line ends."""
+_UNASSIGNED = {0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 256)}
+"""Bytes that stand in no UTF-8 text, or only in planes of Unicode that hold no character."""
+
+
 def _writes_every_string(library: dict[str, Any]) -> bool:
-    """Whether the vocabulary holds all 256 bytes and nothing is normalised away before they are written."""
+    """Whether the vocabulary holds all bytes of written text and nothing is normalised away before they are written.
+
+    A vocabulary learnt from text alone, such as SmolLM2's, lacks a few bytes that no text is made of.
+    """
     vocabulary = library["model"].get("vocab", {})
     if not isinstance(vocabulary, dict) or not _lossless(library.get("normalizer")):
         return False
     if library["model"].get("byte_fallback"):
-        return all(f"<0x{byte:02X}>" in vocabulary for byte in range(256))
+        return all(f"<0x{byte:02X}>" in vocabulary for byte in set(range(256)) - _CONTROLS - _UNASSIGNED)
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    ((controls, _),) = level.pre_tokenize_str("".join(map(chr, sorted(_CONTROLS))))
+    written = set(level.alphabet()) - set(controls) - set(map(chr, _UNASSIGNED))
     splitters = json.dumps(library.get("pre_tokenizer"))
-    return '"ByteLevel"' in splitters and all(sign in vocabulary for sign in pre_tokenizers.ByteLevel.alphabet())
+    return '"ByteLevel"' in splitters and all(sign in vocabulary for sign in written)
 
 
 def _lossless(normalizer: dict[str, Any] | None) -> bool:

@@ -1,0 +1,143 @@
+"""Transformer bodies of the `transformers` library: opened safely, quietly, and with attention that trains fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from transferlm import storage
+from transferlm.errors import ModelFolderError
+from transferlm.neural.attention import attention
+
+__all__ = ["attend_by", "configuration", "expect_no_mask", "first_line", "opened", "silent"]
+
+_ATTENTION = "transferlm"
+_SHARDS = "model.safetensors.index.json"
+
+
+def configuration(folder: storage.Folder) -> Any:
+    """What `config.json` says, as an object of `transformers`.
+
+    Raises:
+        ModelFolderError: It is damaged, unknown, or asks to run code of its own.
+    """
+    from transformers import AutoConfig
+
+    if "auto_map" in folder.json("config.json"):
+        raise ModelFolderError(f"{folder.path}: config.json asks to run code of its own, which is never done")
+    try:
+        return AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise ModelFolderError(f"{folder.path}: {first_line(error)}") from None
+
+
+def opened(folder: storage.Folder, auto: Any, config: Any, optional: str = "", **settings: Any) -> nn.Module:
+    """The architecture that `auto` makes of the configuration, with the folder's weights, in float32.
+
+    Args:
+        folder: Holds `model.safetensors`, or its shards and their index.
+        auto: A class of `transformers` that opens models (`AutoModel`).
+        config: What `configuration` read.
+        optional: Tensors with this in their names may be missing.
+        settings: For the model's constructor.
+
+    Raises:
+        ModelFolderError: The weights are missing, damaged, a pickle, or not those that the configuration describes.
+    """
+    if not folder.has(_SHARDS):
+        folder.weights()
+    try:
+        with silent():
+            module, report = auto.from_pretrained(
+                folder.path,
+                config=config,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **settings,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise ModelFolderError(f"{folder.path}: {first_line(error)}") from None
+    wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
+    missing = sorted(key for key in map(str, report.get("missing_keys", ())) if not optional or optional not in key)
+    if wrong or missing:
+        what = f"tensor {wrong[0]} has another shape" if wrong else f"tensor {missing[0]} is missing"
+        raise ModelFolderError(f"{folder.path}: {what} than config.json says: the folder is damaged")
+    found: nn.Module = module
+    return found
+
+
+def expect_no_mask(module: Any) -> None:
+    """Have a causal model take rows without a mask in silence: padded on the right, no token sees the padding."""
+    for part in (module, module.base_model):
+        part.warn_if_padding_and_no_attention_mask = _unconcerned
+
+
+def _unconcerned(*_: object) -> None:
+    return
+
+
+def attend_by(module: Any) -> None:
+    """Have a body that would use torch's attention use ours where dropout makes torch's slow.
+
+    A body with attention of its own (Falcon's) is left alone: under another's name it would do without a mask.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attend(
+        layer: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        **others: Any,
+    ) -> tuple[torch.Tensor, None]:
+        if not dropout or query.device.type != "cpu" or others.get("position_bias") is not None:
+            return sdpa_attention_forward(
+                layer, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+            )
+        shared: int = getattr(layer, "num_key_value_groups", 1)
+        if attention_mask is None and getattr(layer, "is_causal", True):
+            attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
+        found = attention(query, repeat_kv(key, shared), repeat_kv(value, shared), attention_mask, dropout, scaling)
+        return found.transpose(1, 2).contiguous(), None
+
+    if module.config._attn_implementation == "sdpa" and module._supports_attention_backend:
+        AttentionInterface.register(_ATTENTION, attend)
+        AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
+        module.config._attn_implementation = _ATTENTION
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Hush `transformers`' bars and reports: what matters in them becomes one line of ours."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def first_line(error: Exception) -> str:
+    """What an error says before it goes into detail."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

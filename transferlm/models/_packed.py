@@ -1,0 +1,83 @@
+"""A token stream cut into windows that are full from end to end: batches for a causal Transformer, and their loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from transferlm.neural.batching import EpochBatch
+from transferlm.seeding import derive
+
+__all__ = ["PackedReader"]
+
+
+class PackedReader:
+    """Windows over a stream of texts, end tokens between them, each token predicted from those before it in its window.
+
+    Nothing is padded (Brown et al. 2020, section 2.3). Order and place of the windows depend on the seed and the epoch
+    alone, so an interrupted run goes on to the same bits. The stream may be a memory map: only the batch at hand is
+    ever copied.
+
+    Args:
+        module: Gives `logits` for `input_ids`.
+        stream: Token ids, shape (tokens,), two or more.
+        window: Tokens that are predicted a window; fewer where the stream is shorter.
+        batch_size: Windows a step.
+        seed: Decides their order.
+        learning_rate: A peak step size that suits further training.
+    """
+
+    def __init__(
+        self, module: Any, stream: np.ndarray, window: int, batch_size: int, seed: int, learning_rate: float = 1e-3
+    ) -> None:
+        self.module, self.stream, self.seed, self.learning_rate = module, stream, seed, learning_rate
+        self.window = min(window, len(stream) - 1)
+        self.batch_size = batch_size
+        self.device = next(module.parameters()).device
+
+    def batches(self, epoch: int) -> Sequence[EpochBatch]:
+        """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
+        draw = np.random.default_rng(derive(self.seed, "windows", epoch))
+        count, left = divmod(len(self.stream) - 1, self.window)
+        starts = int(draw.integers(left + 1)) + self.window * draw.permutation(count)
+        return [
+            EpochBatch(epoch, place, starts[first : first + self.batch_size])
+            for place, first in enumerate(range(0, count, self.batch_size))
+        ]
+
+    def tokens(self, batch: EpochBatch) -> int:
+        """Tokens that the batch predicts."""
+        return len(batch.rows) * self.window
+
+    def loss(self, batch: EpochBatch) -> torch.Tensor:
+        """Mean nats a token."""
+        return self._mean(batch.rows, self.window)
+
+    def mean_loss(self) -> float:
+        """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""
+        count, left = divmod(len(self.stream) - 1, self.window)
+        starts = self.window * np.arange(count)
+        total = sum(
+            float(self._mean(rows, self.window)) * len(rows) * self.window
+            for rows in np.split(starts, range(self.batch_size, count, self.batch_size))
+        )
+        if left:
+            total += float(self._mean(np.array([self.window * count]), left)) * left
+        return total / (len(self.stream) - 1)
+
+    def carried(self) -> dict[str, torch.Tensor]:
+        """Nothing: each batch stands alone."""
+        return {}
+
+    def carry(self, state: dict[str, torch.Tensor]) -> None:
+        """Nothing to go on from."""
+
+    def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
+        block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
+        ids = torch.from_numpy(block).to(self.device)
+        logits = self.module(input_ids=ids[:, :-1], use_cache=False).logits
+        return functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())

@@ -1,0 +1,107 @@
+"""Log-probabilities by a causal Transformer: long texts in strided windows, short ones side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from transferlm.models._causal import Window, strided_windows
+from transferlm.neural.batching import by_length
+
+__all__ = ["WindowScorer"]
+
+_TOKENS = 4096
+"""Tokens that pass through the body together: more take more memory and save no time on two cores."""
+_LOGITS = 1 << 26
+"""Most logits at once, 256 MB: a large vocabulary bounds the tokens below those above."""
+_ROWS = 256
+"""Positions whose softmax is computed together, so that its intermediate results stay near what caches hold."""
+
+
+class _Job(NamedTuple):
+    """A window of one of several sequences."""
+
+    sequence: int
+    window: Window
+
+
+class WindowScorer:
+    """Scores each token of a sequence given those before it, as many of them as the model reads at once.
+
+    A window further on than the first begins half its length before the first token that it scores, so that every token
+    has at least that much context (Press, Smith & Lewis 2021). In fp32, so that probabilities sum to 1. Windows are
+    padded on the right: no position looks at what stands after it, so padding needs no mask and moves no score.
+
+    Args:
+        module: Gives `logits` for `input_ids`; it is put into evaluation mode.
+        window: Most tokens that it reads at once.
+        opening: Token ids, one or more, that stand before a text.
+        prefix: The same, save that none stand before a text that follows another one's end token.
+    """
+
+    def __init__(self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray) -> None:
+        self.module, self.window, self.opening, self.prefix = module.eval(), window, opening, prefix
+        self.device = next(module.parameters()).device
+        self.tokens = max(window, min(_TOKENS, _LOGITS // module.config.get_text_config().vocab_size))
+        self.context: np.ndarray | None = None
+
+    def alone(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Each text on its own.
+
+        Args:
+            targets: Token ids of each text, its end last.
+
+        Returns:
+            Log-probabilities of each text's tokens, float64.
+        """
+        logs = self._scored([np.concatenate([self.opening, ids]) for ids in targets], done=0)
+        return [log[len(self.opening) - 1 :] for log in logs]
+
+    def streamed(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `alone`, but after all texts before, those of earlier calls too, as far back as the window reaches."""
+        parts = [part for ids in targets for part in (self.prefix, ids)]
+        if self.context is None:
+            self.context, parts[0] = self.opening[:1], self.prefix[1:]
+        known = len(self.context) - 1
+        whole = np.concatenate([self.context, *parts])
+        self.context = whole[-self.window :]
+        logs = self._scored([whole], done=known)[0][known:]
+        return np.split(logs, np.cumsum([len(part) for part in parts])[:-1])[1::2]
+
+    @torch.inference_mode()
+    def _scored(self, sequences: Sequence[np.ndarray], done: int) -> list[np.ndarray]:
+        logs = [np.zeros(len(ids) - 1) for ids in sequences]
+        jobs = [
+            _Job(number, window)
+            for number, ids in enumerate(sequences)
+            for window in strided_windows(len(ids) - 1, self.window, done=done)
+        ]
+        lengths = np.array([job.window.stop - job.window.start for job in jobs], dtype=np.int64)
+        for rows in by_length(lengths, tokens=self.tokens):
+            batch = [jobs[row] for row in rows]
+            block = np.zeros((len(batch), lengths[rows].max()), dtype=np.int64)
+            wanted = np.full(block.shape, -1, dtype=np.int64)
+            for row, (number, (start, scored, stop)) in enumerate(batch):
+                block[row, : stop - start] = sequences[number][start:stop]
+                wanted[row, scored - start : stop - start] = sequences[number][scored + 1 : stop + 1]
+            found = self._log_probs(block, wanted)
+            places = np.cumsum([job.window.stop - job.window.scored for job in batch])[:-1]
+            for (number, (_, scored, stop)), part in zip(batch, np.split(found, places), strict=True):
+                logs[number][scored:stop] = part
+        return logs
+
+    def _log_probs(self, block: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Log-probabilities where `wanted` names a token after the one in `block`, row by row: float64."""
+        logits = self.module(input_ids=torch.from_numpy(block).to(self.device), use_cache=False).logits
+        inside = torch.from_numpy(np.flatnonzero(wanted >= 0)).to(self.device)
+        ids = torch.from_numpy(wanted[wanted >= 0]).to(self.device)
+        flat = logits.flatten(0, 1)
+        parts = []
+        for places, own in zip(torch.split(inside, _ROWS), torch.split(ids, _ROWS), strict=True):
+            rows = flat[places].float()
+            parts.append(torch.log_softmax(rows, dim=1).gather(1, own[:, None])[:, 0])
+        found: np.ndarray = torch.cat(parts).double().cpu().numpy()
+        return found

@@ -1,0 +1,354 @@
+"""GPT and its kin: Transformers that read a text from left to right and predict each next token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from transferlm import storage
+from transferlm.catalog import find
+from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models._causal_shapes import (
+    DECODERS,
+    SHAPES,
+    drawn,
+    open_causal,
+    refuse_looking_ahead,
+    settings_of,
+    shaped,
+)
+from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._huggingface import attend_by, expect_no_mask, silent
+from transferlm.models._key_value_sampling import KeyValueContinuation
+from transferlm.models._packed import PackedReader
+from transferlm.models._window_scorer import WindowScorer
+from transferlm.models.base import (
+    Causal,
+    Encoder,
+    Encoding,
+    Model,
+    SelfSupervised,
+    TokenScores,
+    Trainable,
+    Vocabulary,
+    digest,
+    made_from,
+)
+from transferlm.neural.batching import Batch
+from transferlm.neural.checkpoint import Checkpoint
+from transferlm.neural.dropout import quicken
+from transferlm.neural.loop import Settings, fit
+from transferlm.neural.precision import best_device
+from transferlm.seeding import derive
+from transferlm.sources import cache_folder
+from transferlm.text.corpus import Corpus
+from transferlm.text.token_store import token_store
+from transferlm.text.tokenizers._library import CONFIGURATION
+from transferlm.text.tokenizers.base import Tokenizer, Tokens
+from transferlm.text.windows import windows
+
+__all__ = ["CausalTransformer"]
+
+
+@dataclass(eq=False)
+class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
+    """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
+
+    The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
+    follow one another with an end token after each. A text's first token is predicted from what the tokenizer puts
+    before a text (Llama's begin token), and where it puts nothing, from the end token of the text before, as GPT-2 was
+    trained. The defaults make 5 million parameters with 8,000 tokens: two cores read the Penn Treebank in minutes.
+    """
+
+    shape: Literal["gpt2", "llama", "opened"] = "gpt2"
+    """Architecture: learned positions, GELU and layer norm, or rotary positions, SwiGLU and RMS norm; `opened` is that
+    of a folder that others made."""
+    layers: int = 4
+    """Transformer blocks."""
+    heads: int = 4
+    """Attention heads a block."""
+    width: int = 256
+    """Width of a token's state; a head takes its share of it."""
+    dropout: float = 0.1
+    """Share dropped while training: of states and attention weights in a GPT-2, of attention weights in a Llama."""
+    max_length: int = 256
+    """Tokens that are read at once: a training window, the context in scoring, and where an encoded text is cut."""
+    pooling: Literal["weighted_mean", "last"] = "weighted_mean"
+    """How token states become a text's vector: their mean with weights that rise with the place, as later states have
+    seen more (Muennighoff 2022, eq. 2), or the last one (Radford et al. 2018)."""
+    epochs: int = 5
+    """Passes over the corpus."""
+    batch_size: int = 16
+    """Windows a step: 4,096 tokens with the default length."""
+    learning_rate: float = 1e-3
+    """Peak step size of AdamW; it rises for 5% of the steps and falls by a half cosine."""
+    weight_decay: float = 0.1
+    """Shrinkage of weight matrices."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    steps: int | None = None
+    """Training steps, however many epochs that is; none trains for `epochs`."""
+    held_out: float = 0.02
+    """Share of the texts kept aside to choose the best weights; 0 keeps the last weights."""
+    evaluate_every: int | None = None
+    """Steps between evaluations on the held-out part; none evaluates after each epoch."""
+    patience: int | None = 3
+    """Evaluations without improvement before stopping; none runs to the end."""
+
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
+    huggingface_types: ClassVar[frozenset[str]] = DECODERS
+    """`model_type` values of `config.json` that this family opens."""
+
+    tokenizer: Tokenizer | None = field(default=None, repr=False)
+    module: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, known in (("shape", (*SHAPES, "opened")), ("pooling", ("weighted_mean", "last"))):
+            if getattr(self, name) not in known:
+                raise SettingError(f"{name} {getattr(self, name)!r}: choose {', '.join(known)}")
+        for name in ("layers", "heads", "width", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
+        if self.max_length < 2:
+            raise SettingError(f"max_length {self.max_length}: give 2 or more, one is the begin sign")
+        if self.shape in SHAPES and self.width % (2 * self.heads):
+            raise SettingError(f"width {self.width}: give a multiple of {2 * self.heads}, an even number for each head")
+        for name in ("dropout", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        Settings.of(self)
+        self._learnt = False
+
+    def check_settings(self) -> None:
+        """Check the settings against the weights, once both are there.
+
+        Raises:
+            SettingError: `max_length` is beyond the positions that the weights know.
+        """
+        if not hasattr(self, "module"):
+            return
+        positions = getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
+        if positions is not None and self.max_length > positions:
+            raise SettingError(
+                f"max_length {self.max_length}: the weights know {positions} positions, give that or less"
+            )
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights have seen text."""
+        return self._learnt
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer's tokens, the end of a text among them, and rows of the output that no token has."""
+        tokenizer = self._reader()
+        rows = self.module.get_output_embeddings().weight.shape[0]
+        return Vocabulary(tokenizer.describe(), rows, tokenizer.closed, tokenizer.hash)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The input table."""
+        table: nn.Embedding = self.module.get_input_embeddings()
+        return table
+
+    @property
+    def pad_id(self) -> int:
+        """Short rows are filled with end tokens on the right; no token's state changes by what stands after it."""
+        return self._reader().end_id
+
+    def untrained(self, seed: int = 0) -> Self:
+        """The same architecture and tokenizer with weights drawn anew."""
+        known = self.tokenizer is not None and self.tokenizer.trained
+        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
+        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
+        if known:
+            twin._build(seed, self.module.config if hasattr(self, "module") else None)
+        return twin
+
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
+        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
+
+        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
+
+        Args:
+            corpus: Texts, read twice where the tokenizer has to learn from them.
+            seed: Decides initial weights, held-out part, order and dropout.
+            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
+
+        Raises:
+            DataError: The corpus is empty.
+            SettingError: The shape is `opened` and nothing was.
+        """
+        if not hasattr(self, "module"):
+            self._refuse_unshaped()
+        whole = Corpus.of(corpus)
+        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "byte_pair")()
+        if not self.tokenizer.trained:
+            self.tokenizer.fit(whole)
+        if not hasattr(self, "module"):
+            self._build(seed)
+        splits = self.held_out and whole.survey().texts > 1
+        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
+        reader = self.objective(train, derive(seed, "order"))
+        judge = self.objective(held) if held is not None else None
+        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
+        torch.manual_seed(derive(seed, "dropout"))
+        fit(
+            self.module,
+            reader.batches,
+            reader.loss,
+            Settings.of(self, warmup=0.05, schedule="cosine", betas=(0.9, 0.95)),
+            evaluate=judge.mean_loss if judge is not None else None,
+            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
+            tokens=reader.tokens,
+            description="pretraining",
+        )
+        self._learnt = True
+        return self
+
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> PackedReader:
+        """The causal loss over the corpus in packed windows, at a quarter of the first training's step size."""
+        stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
+        return PackedReader(
+            self.module, stream, self.max_length, batch_size or self.batch_size, seed, self.learning_rate / 4
+        )
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens after the opening ones, cut at `max_length`."""
+        reader, opening = self._reader(), self._opening()
+        room = self.max_length - len(opening) + reader.special_count
+        nowhere = np.zeros((len(opening), 2), dtype=np.int32)
+        return [
+            Tokens(np.concatenate([opening, t.ids]), np.concatenate([nowhere, t.offsets]), t.cut)
+            for t in map(reader.bare, reader.encode(texts, max_length=room))
+        ]
+
+    @property
+    def encoding_width(self) -> int:
+        """Width of a state."""
+        return self.width
+
+    def text_states(self, batch: Batch) -> torch.Tensor:
+        """Pooled top-layer states, shape (texts, width)."""
+        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        lengths = batch.lengths()
+        if self.pooling == "last":
+            return states[torch.arange(len(states), device=states.device), lengths - 1]
+        places = torch.arange(1, states.shape[1] + 1, device=states.device)
+        weights = (places * (places <= lengths[:, None])).to(states.dtype)
+        return (states * weights[..., None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """Pooled states of every text: float32 of shape (texts, width)."""
+        return encode_in_batches(self, texts, self.encoding_width)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Embeddings, then one group a block; the last one holds the closing norm too."""
+        body = self.module.base_model
+        stack = max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len)
+        layers = [list(layer.parameters()) for layer in stack]
+        inside = {id(p) for layer in layers for p in layer}
+        order = [p for p in body.parameters() if id(p) not in inside or p is layers[0][0]]
+        first = next(place for place, p in enumerate(order) if p is layers[0][0])
+        layers[-1] += order[first + 1 :]
+        return [order[:first], *layers]
+
+    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
+        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
+
+        A text beyond `max_length`, and every stream, is read in windows that begin half a window before what they
+        score. Begin tokens are given, not predicted: they are no part of a text.
+
+        Raises:
+            DataError: The model has seen no text yet.
+            SettingError: `context` is neither `text` nor `stream`.
+        """
+        if context not in ("text", "stream"):
+            raise SettingError(f"context {context!r}: choose text or stream")
+        return self._scored(windows(texts), self._reader(), context)
+
+    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
+        scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix)
+        for window in texts:
+            tokens = [reader.bare(t) for t in reader.encode(window)]
+            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
+            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
+            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
+                after = np.full((1, 2), len(text), dtype=np.int32)
+                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+
+    def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary).
+
+        Of a context beyond `max_length` the last tokens are read.
+        """
+        rows = [self._continuation(text).log_probs() for text in contexts]
+        return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
+
+    def _continuation(self, prompt: str, generator: np.random.Generator | None = None) -> KeyValueContinuation:  # noqa: ARG002
+        tokenizer = self._reader()
+        return KeyValueContinuation(self.module, tokenizer, self._opening(), self.max_length, prompt)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over hyper-parameters, configuration, tokenizer and weights."""
+        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        if self.tokenizer is None or not hasattr(self, "module"):
+            return digest("causal_transformer", settings)
+        return digest("causal_transformer", settings, self.tokenizer.hash, weights_digest(self.module))
+
+    def write(self, folder: Path) -> None:
+        """A Hugging Face folder: configuration, weights, tokenizer files."""
+        self._reader().save(folder)
+        with silent():
+            self.module.save_pretrained(folder)
+
+    @classmethod
+    def read(cls, folder: storage.Folder) -> Self:
+        """Open our own folder or a Hugging Face one."""
+        model = made_from(cls, folder) if folder.manifest else cls(**settings_of(folder))
+        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
+            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
+        model.tokenizer = Tokenizer.load(folder.path)
+        model._place(open_causal(folder))
+        refuse_looking_ahead(model.module, folder.path)
+        if len(model.tokenizer) > model.embedding.num_embeddings:
+            raise ModelFolderError(
+                f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
+                f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
+            )
+        model._learnt = folder.said("model").get("trained", True)
+        model.check_settings()
+        return model
+
+    def _reader(self) -> Tokenizer:
+        if self.tokenizer is None or not self.tokenizer.trained:
+            raise DataError("this causal_transformer model has seen no text yet: pretrain it first, or open a folder")
+        return self.tokenizer
+
+    def _opening(self) -> np.ndarray:
+        """What a text's first token is predicted from."""
+        reader = self._reader()
+        return reader.prefix if len(reader.prefix) else np.array([reader.end_id], np.int32)
+
+    def _refuse_unshaped(self) -> None:
+        if self.shape not in SHAPES:
+            raise SettingError(f"shape {self.shape!r} has no weights to open: choose {' or '.join(SHAPES)}")
+
+    def _build(self, seed: int, config: Any = None) -> None:
+        if config is None:
+            self._refuse_unshaped()
+        self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
+
+    def _place(self, module: Any) -> None:
+        quicken(module)
+        attend_by(module)
+        expect_no_mask(module)
+        self.module = module.to(best_device()).eval()
