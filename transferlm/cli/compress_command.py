@@ -56,14 +56,12 @@ def command(
         say(note)
     found = made.lineage.scores
     sizes = {"before": found["bytes before"], "after": found["bytes after"]}
-    names = {"before": "perplexity before", "after": "perplexity after"}
-    names |= {name: name for name in ("rise", "rise with sums of 1")}
+    names = {"before": "perplexity before", "after": "perplexity after", "rise": "rise"}
     perplexity = {short: found[name] for short, name in names.items()} if texts is not None else None
     if as_json:
         show_json({"bytes": sizes, "perplexity": perplexity, "notes": made.lineage.notes})
         return
     click.echo(f"{output}: {sizes['before']:,} -> {sizes['after']:,} bytes")
     if perplexity is not None:
-        rises = [f"{round(perplexity[name], 4) + 0.0:+.2%}" for name in ("rise", "rise with sums of 1")]
-        told = rises[0] if rises[0] == rises[1] else f"{rises[0]}; {rises[1]} if its probabilities summed to 1"
-        click.echo(f"perplexity: {perplexity['before']:.2f} -> {perplexity['after']:.2f} ({told})")
+        rise = f"{round(perplexity['rise'], 4) + 0.0:+.2%}"
+        click.echo(f"perplexity: {perplexity['before']:.2f} -> {perplexity['after']:.2f} ({rise})")

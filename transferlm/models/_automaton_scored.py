@@ -141,8 +141,8 @@ class BackOffScored(Model, Causal):
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary).
 
-        Each row is made to sum to 1, and `token_scores` is not: of a model in 32 bits they differ by less than 1e-5, of
-        one in codes of a few bits by as much as its sums do from 1.
+        Each row is made to sum to 1, and `token_scores` is not: they differ by what 32 bits round, less than 1e-5, and
+        by as much as the sums of an ARPA file that is no distribution differ from 1.
         """
         lexicon, scorer = self._known()
         found = lexicon.encode(contexts)
