@@ -10,7 +10,7 @@ from transferlm import catalog, sources, storage
 from transferlm.combinations.base import Combination
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
-from transferlm.measure.language import Context, LanguageScores, score
+from transferlm.measure.language import Context, LanguageScores, finite, score
 from transferlm.models._opening import open_model
 from transferlm.models.base import (
     Causal,
@@ -27,6 +27,7 @@ from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
+from transferlm.text.files import refuse_half_characters
 from transferlm.text.tokenizers.base import Tokenizer
 from transferlm.updates.base import Update
 
@@ -190,9 +191,11 @@ def generate(model: Model | TaskModel, prompt: str = "", count: int = 1, **setti
     Raises:
         UnsupportedError: The model gives no probabilities to next tokens.
         SettingError: A setting is out of its range.
+        DataError: The prompt is no UTF-8.
     """
     body = body_of(model)
     require(body, (Causal,), "generate")
+    refuse_half_characters(prompt)
     texts: list[str] = body.sample(prompt, count, **settings)  # type: ignore[attr-defined]
     return texts
 
@@ -201,7 +204,8 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
     """A count-based model (or one from an ARPA file) made small, for shipping; no text can be added to it any more.
 
     Raw counts are dropped, n-grams packed, log-probabilities and back-off weights put into codes. Its story tells bytes
-    before and after and, with a test text, the perplexity before and after and by which share it rose.
+    before and after (as folders, of an ARPA file too) and, with a test text, the perplexity before and after and by
+    which share it rose; what is infinite is a note instead.
 
     Args:
         model: What is compressed; it is left as it was.
@@ -220,8 +224,12 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
     data = []
     if test is not None:
         test = Corpus.of(test)
-        before, after = (score(each, test).perplexity for each in (body, made))  # type: ignore[arg-type]
-        scores |= {"perplexity before": before, "perplexity after": after, "rise": after / before - 1}
+        before, after = (finite(score(each, test).perplexity) for each in (body, made))  # type: ignore[arg-type]
+        rise = None if before is None or after is None else after / before - 1
+        told = {"perplexity before": before, "perplexity after": after, "rise": rise}
+        scores |= {name: figure for name, figure in told.items() if figure is not None}
+        infinite = [name for name in ("before", "after") if told[f"perplexity {name}"] is None]
+        notes += [f"perplexity {name}: infinite, some token of {test.name} has probability 0" for name in infinite]
         data = [{"name": f"{test.name} (measured on)", "hash": test.hash}]
     method = {"name": made.family, "hyper_parameters": {"bits": made.bits}}
     made.lineage = body.origin.child("compress", method=method, data=data, scores=scores, notes=notes)

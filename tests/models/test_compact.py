@@ -12,7 +12,7 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
-from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import DataError, ModelFolderError, SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.language import compare_perplexity, score
 
 FAMILIES = ["good_turing", "hierarchical_dirichlet", "kneser_ney", "maximum_likelihood", "witten_bell"]
@@ -132,11 +132,11 @@ def test_what_it_can_not_do_says_that_the_counts_were_dropped(tmp_path: Path) ->
         tl.load("compact").log_probs(NEW)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("bits", [1, 17, -3])
-def test_bits_out_of_range_are_refused(bits: int) -> None:
-    with pytest.raises(SettingError, match=f"bits {bits}"):
+@pytest.mark.parametrize("bits", [1, 17, -3, 8.5, "8", True])
+def test_bits_out_of_range_are_refused(bits: Any) -> None:
+    with pytest.raises(SettingError, match=f"bits {bits!r}: give 2 to 16"):
         lifecycle.compress(counted(), bits)
-    with pytest.raises(SettingError, match=f"bits {bits}"):
+    with pytest.raises(SettingError, match=f"bits {bits!r}: give 2 to 16"):
         catalog.find("models", "compact")(bits=bits)
 
 
@@ -153,6 +153,9 @@ def test_a_damaged_folder_is_one_clear_line(tmp_path: Path) -> None:
     manifest.write_text(told.replace('"bits": 8', '"bits": 7'))
     with pytest.raises(ModelFolderError, match="says 7 bits and holds 8"):
         tl.load(tmp_path / "m")
+    manifest.write_text(told.replace('"bits": 8', '"bits": "8"'))
+    with pytest.raises(TransferLMError, match="bits '8'"):
+        tl.load(tmp_path / "m")
 
 
 def test_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
     assert run("pretrain", "kneser_ney", text, "--order", 3, "-o", tmp_path / "m").code == 0
     told = run("compress", tmp_path / "m", "-o", tmp_path / "small", "--test", text)
     assert told.code == 0, told.err
-    assert " bytes\nperplexity: " in told.out
+    assert " bytes as a folder\nperplexity: " in told.out
     assert told.out.rstrip().endswith("%)")
     for words in (("--bits", "none"), ("--bits", "4", "--test", text)):
         document = json.loads(run("compress", tmp_path / "m", "-o", tmp_path / "n", "--json", *words).out)
@@ -173,6 +176,10 @@ def test_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
         refused = run("compress", tmp_path / "m", "-o", tmp_path / "n", "--bits", wrong)
         assert refused.code == 2
         assert "give 2 to 16, or none" in refused.err
+    for flag, value in (("--column", "text"), ("--encoding", "gb18030")):
+        refused = run("compress", tmp_path / "m", "-o", tmp_path / "n", flag, value)
+        assert refused.code == 2
+        assert "--test" in refused.err
     again = run("compress", tmp_path / "small", "-o", tmp_path / "n")
     assert (again.code, again.err.count("\n")) == (1, 1)
     (tmp_path / "other").mkdir()

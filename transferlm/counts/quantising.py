@@ -47,10 +47,10 @@ def check_bits(bits: int | None) -> None:
     """See that codes may have this width.
 
     Raises:
-        SettingError: They may not.
+        SettingError: They may not, or the width is no whole number.
     """
-    if bits is not None and not FEWEST_BITS <= bits <= MOST_BITS:
-        raise SettingError(f"bits {bits}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
+    if bits is not None and (type(bits) is not int or not FEWEST_BITS <= bits <= MOST_BITS):
+        raise SettingError(f"bits {bits!r}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
 
 
 def coded(model: BackOff, bits: int | None) -> Coded:

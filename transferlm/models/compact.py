@@ -68,7 +68,7 @@ class Compact(Uncounted, Exportable):
         whole, notes = recovered(automaton), []
         trie = CompactTrie.of(whole, coded(whole, bits), lexicon.size)
         if bits is not None and trie.saved <= 0:
-            notes = [f"codes of {bits} bits would take {-trie.saved:,} bytes more than none, so values are kept as they are"]
+            notes = [f"codes of {bits} bits would take {-trie.saved:,} bytes more than none: values are kept as they are"]
             bits, trie = None, CompactTrie.of(whole, coded(whole, None), lexicon.size)
         made = cls(unit=model.unit, open_vocabulary=model.open_vocabulary, bits=bits)  # type: ignore[arg-type]
         made._content = lexicon, trie
