@@ -13,6 +13,7 @@ from back_off_models import TEXTS, a_model, flat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transferlm.counts import compact_trie
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.compact_trie import CompactTrie
@@ -104,6 +105,27 @@ def test_many_ngrams_blocks_and_threads(bits: int | None) -> None:
     assert np.allclose(one, wanted.score(ids, starts), rtol=0, atol=0 if bits is None else 1e-5)
     assert trie.score(ids, starts, threads=2).tolist() == trie.score(ids, starts, threads=7).tolist() == one.tolist()
     assert np.array_equal(trie.orders(ids, starts, threads=3), trie.orders(ids, starts))
+
+
+def test_a_text_without_a_beginning_reaches_back_over_the_border_of_a_block_but_not_before_it_begins() -> None:
+    model, _, _ = a_large_case()
+    rng = np.random.default_rng(5)
+    for begin in range(250, 262):  # a block holds 256 positions
+        ids = (FIRST_WORD + rng.geometric(0.3, size=300)).astype(np.uint32)
+        ids[begin : begin + 6] = ids[:6]
+        starts = np.array([0, begin, 300])
+        trie, automaton = a_trie(model), Automaton.of(model)
+        assert np.array_equal(trie.score(ids, starts), automaton.score(ids, starts))
+        assert np.array_equal(trie.orders(ids, starts), automaton.orders(ids, starts))
+
+
+def test_more_ngrams_than_places_can_tell_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = a_model([[4, 5, 6]], 3)
+    monkeypatch.setattr(compact_trie, "MOST_NGRAMS", 6)
+    with pytest.raises(DataError, match="7 n-grams are more than the 6 that a compact trie can hold"):
+        a_trie(model)
+    monkeypatch.setattr(compact_trie, "MOST_NGRAMS", 7)
+    assert a_trie(model).order == 3
 
 
 def test_it_takes_less_room_than_an_automaton() -> None:

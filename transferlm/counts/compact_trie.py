@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from transferlm.counts import _compact_trie_kernels as kernels
 from transferlm.counts import _compact_trie_parts as parts
-from transferlm.counts.automaton import frozen, texts_in
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.quantising import MOST_BITS, Coded
+from transferlm.counts.scorer import Scorer, frozen, in_threads, texts_in
 from transferlm.counts.sums import MOST_STEPS, STEP
-from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING
-from transferlm.errors import ModelFolderError
+from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
+from transferlm.errors import DataError, ModelFolderError
 
-__all__ = ["CompactTrie"]
+__all__ = ["MOST_NGRAMS", "CompactTrie"]
+
+MOST_NGRAMS = (1 << 32) - 1
+"""Of two symbols and more: the places of children are told in 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
-class CompactTrie:
+class CompactTrie(Scorer):
     """KenLM's trie (Heafield 2011, section 3.2): back from a symbol to the longest known n-gram that ends there.
 
     The n-grams of two symbols and more are numbered order after order, those of an order by their last symbol, then the
@@ -50,9 +52,7 @@ class CompactTrie:
         back_off_values: float32 (order - 2, codes): the same for back-off weights, without the highest order.
     """
 
-    unigrams: np.ndarray
     unigram_first: np.ndarray
-    levels: np.ndarray
     symbols: np.ndarray
     groups: np.ndarray
     first: np.ndarray
@@ -63,6 +63,8 @@ class CompactTrie:
     log_prob_values: np.ndarray
     back_off_values: np.ndarray
 
+    kind: ClassVar[str] = "compact trie"
+
     @classmethod
     def of(cls, model: BackOff, values: Coded, vocabulary: int = 0) -> CompactTrie:
         """The trie of a model whose arrays fit together (`BackOff.check`).
@@ -71,7 +73,13 @@ class CompactTrie:
             model: The model.
             values: Its values, coded or not.
             vocabulary: Symbols there are, if more than the highest with a unigram tells.
+
+        Raises:
+            DataError: There are more n-grams than 32 bits number.
         """
+        ngrams = sum(map(len, model.symbols[1:]))
+        if ngrams > MOST_NGRAMS:
+            raise DataError(f"{ngrams:,} n-grams are more than the {MOST_NGRAMS:,} that a compact trie can hold")
         taken = values.normalisers[0] * STEP if len(values.normalisers) else 0.0
         unigrams = parts.unigrams_of(model, taken, vocabulary)
         orders = list(parts.orders_of(model, len(unigrams)))
@@ -95,34 +103,10 @@ class CompactTrie:
             back_off_values=values.back_off_values,
         )
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> CompactTrie:
-        """The trie that `arrays` told of; they may be memory-mapped, and of the long ones nothing is read here.
-
-        Raises:
-            ModelFolderError: An array is missing, or its type or shape is wrong. Wrong contents give wrong
-                probabilities, and no more than that.
-        """
-        missing = [name for name in cls.__dataclass_fields__ if name not in arrays]
-        if missing:
-            raise ModelFolderError(f"the compact trie lacks its array {missing[0]!r}: make the model again")
-        found = cls(**{name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__})
-        found._check()
-        return found
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All there is to keep, by the names of the attributes."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
     @property
-    def order(self) -> int:
-        """Symbols in the longest n-gram."""
-        return len(self.levels)
-
-    @property
-    def vocabulary(self) -> int:
-        """Symbols that `next_log_probs` has columns for."""
-        return len(self.unigrams)
+    def goes_on_after_unknown(self) -> bool:
+        """Whether something was seen before UNKNOWN: at least the beginning of a text, as after it at least the end."""
+        return bool(self.unigram_first[UNKNOWN + 1] > self.unigram_first[UNKNOWN])
 
     @property
     def bits(self) -> int | None:
@@ -137,16 +121,8 @@ class CompactTrie:
         whole = 4 * int(self.levels[-1] + self.levels[max(self.order - 2, 0)])
         return whole - sum(array.nbytes for array in coded)
 
-    def score(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Natural logs of the probability of every symbol given those before it in its text, as `Automaton.score`."""
-        return self._walk(ids, starts, threads, orders=False)[0]
-
-    def orders(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
-        """How many symbols, itself included, the n-gram holds that gave each its probability, as `Automaton.orders`."""
-        return self._walk(ids, starts, threads, orders=True)[1]
-
     def next_log_probs(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
-        """What `score` gives to every symbol after each context, as `Automaton.next_log_probs`.
+        """The whole distribution of the next symbol after each context (see `Scorer`).
 
         The probabilities after a context have the sum that they had in the model that the trie was made of, or, of
         values in codes, up to `sums.STEP` less.
@@ -162,17 +138,12 @@ class CompactTrie:
     ) -> tuple[np.ndarray, np.ndarray]:
         ids, starts = texts_in(ids, starts)
         found = np.zeros(len(ids)), np.zeros(len(ids) if orders else 0, np.uint8)
-        borders = np.linspace(0, len(ids), threads + 1).astype(int).tolist()
         tables, walk = self._tables, cast(Any, kernels.walk)
 
         def work(begin: int, end: int) -> None:
             walk(tables, ids, starts, *found, begin, end)
 
-        if threads == 1:
-            work(*borders)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, borders[:-1], borders[1:]))
+        in_threads(work, len(ids), threads)
         return found
 
     @cached_property
@@ -194,13 +165,13 @@ class CompactTrie:
         )
 
     def _check(self) -> None:
-        self._check_shapes(unigrams=(max(FIRST_WORD, self.unigrams.size // 3), 3), levels=(max(1, self.levels.size),))
+        self._check_each(unigrams=(max(FIRST_WORD, self.unigrams.size // 3), 3), levels=(max(1, self.levels.size),))
         if self.levels[0] != 0 or np.any(self.levels[1:] < self.levels[:-1]) or self.order > _HIGHEST_ORDER:
             raise ModelFolderError("the compact trie's levels do not climb from 0: make the model again")
         codes = [table.shape[-1] if table.ndim else 0 for table in (self.log_prob_values, self.back_off_values)]
         if max(codes) > 1 << MOST_BITS or (0 in codes and any(codes)):
             raise ModelFolderError(f"the compact trie has {codes} values an order: make the model again")
-        self._check_shapes(
+        self._check_each(
             log_prob_values=(self.order - 1, codes[0]),
             back_off_values=(max(self.order - 2, 0), codes[1]),
             normaliser_bounds=(2,),
@@ -210,7 +181,7 @@ class CompactTrie:
             raise ModelFolderError(f"the compact trie's normalisers are {fewest} to {most}: make the model again")
         ngrams, below = int(self.levels[-1]), int(self.levels[max(self.order - 2, 0)])
         groups = below // kernels.GROUP + 1
-        self._check_shapes(
+        self._check_each(
             unigram_first=(self.vocabulary + 1,),
             symbols=(parts.words_of(ngrams, parts.width_of(self.vocabulary - 1)),),
             groups=(groups,),
@@ -220,11 +191,8 @@ class CompactTrie:
             normalisers=(parts.words_of(below if any(codes) else 0, parts.width_of(most - fewest)),),
         )
 
-    def _check_shapes(self, **shapes: tuple[int, ...]) -> None:
-        for name, shape in shapes.items():
-            array, kind = getattr(self, name), np.dtype(_KINDS.get(name, np.uint32))
-            if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
-                raise ModelFolderError(f"{name} of the compact trie is {array.dtype} {array.shape}, not {kind} {shape}")
+    def _check_each(self, **shapes: tuple[int, ...]) -> None:
+        self._check_shapes({name: (_KINDS.get(name, np.uint32), shape) for name, shape in shapes.items()})
 
 
 _HIGHEST_ORDER = 255

@@ -13,7 +13,7 @@ from transferlm.counts.quantising import check_bits, coded
 from transferlm.counts.recovered import recovered
 from transferlm.counts.unpacked import unpacked
 from transferlm.errors import ModelFolderError
-from transferlm.models._arpa import visible, write_arpa
+from transferlm.models._arpa import write_arpa, written
 from transferlm.models._automaton_scored import AutomatonScored
 from transferlm.models._uncounted import Uncounted
 from transferlm.models.base import CountBased, Exportable, Model, Trainable, require
@@ -68,7 +68,7 @@ class Compact(Uncounted, Exportable):
         whole, notes = recovered(automaton), []
         trie = CompactTrie.of(whole, coded(whole, bits), lexicon.size)
         if bits is not None and trie.saved <= 0:
-            notes = [f"codes of {bits} bits would take {-trie.saved:,} bytes more than none: values are kept as they are"]
+            notes = [f"codes of {bits} bits would take {-trie.saved:,} bytes more than none: values stay as they are"]
             bits, trie = None, CompactTrie.of(whole, coded(whole, None), lexicon.size)
         made = cls(unit=model.unit, open_vocabulary=model.open_vocabulary, bits=bits)  # type: ignore[arg-type]
         made._content = lexicon, trie
@@ -77,7 +77,7 @@ class Compact(Uncounted, Exportable):
     def export(self, path: Path) -> None:
         """Write an ARPA file (`.gz` too) of the values that its codes stand for."""
         lexicon, trie = self._known()
-        write_arpa(path, unpacked(trie), lambda symbol: visible(lexicon.word(symbol)))
+        write_arpa(path, unpacked(trie), written(lexicon))
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
