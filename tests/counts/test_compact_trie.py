@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -175,6 +178,15 @@ def test_a_damaged_folder_gives_wrong_numbers_and_no_crash(bits: int | None) -> 
             assert damaged.score(ids, np.array([0, 1000, 3000])).shape == (3000,)
             assert damaged.orders(ids, np.array([0, 1000, 3000])).max() <= 4
             damaged.next_log_probs([ids[:5], ids[-5:]])
+
+
+def test_what_a_damaged_folder_leads_to_lies_within_its_arrays(tmp_path: Path) -> None:
+    """The same once more, in kernels that look before they read."""
+    own = f"{__file__}::{test_a_damaged_folder_gives_wrong_numbers_and_no_crash.__name__}"
+    checked = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", own]
+    done = subprocess.run(command, env=checked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 WRONG: dict[str, Callable[[np.ndarray], Any]] = {
