@@ -161,7 +161,7 @@ def test_no_texts_and_wrong_starts() -> None:
         trie.score(np.array([BEGIN, 4, 5, END], np.uint32), np.array([0, 3]))
 
 
-@pytest.mark.parametrize("bits", [None, 4])
+@pytest.mark.parametrize("bits", [None, 4, 9])  # with 9 there are fewer values than codes
 def test_a_damaged_folder_gives_wrong_numbers_and_no_crash(bits: int | None) -> None:
     rng = np.random.default_rng(0)
     trie = a_trie(a_model([rng.integers(4, 9, 300).tolist(), [5, 5, 4]], 4), bits)
