@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from transferlm import catalog, sources, storage
 from transferlm.combinations.base import Combination
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
-from transferlm.measure.language import Context, LanguageScores, score
+from transferlm.measure.language import Context, LanguageScores, finite, score
 from transferlm.measure.word_vectors import Analogies, Similarity, WordScores
 from transferlm.models._opening import open_model, open_vectors
 from transferlm.models.base import (
@@ -30,6 +29,7 @@ from transferlm.strategies.base import Strategy
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
+from transferlm.text.files import refuse_half_characters
 from transferlm.text.tokenizers.base import Tokenizer
 from transferlm.updates.base import Update
 from transferlm.vectors.files import ENDINGS, is_vector_file, write_vectors
@@ -211,9 +211,11 @@ def generate(model: Model | TaskModel, prompt: str = "", count: int = 1, **setti
     Raises:
         UnsupportedError: The model gives no probabilities to next tokens.
         SettingError: A setting is out of its range.
+        DataError: The prompt is no UTF-8.
     """
     body = body_of(model)
     require(body, (Causal,), "generate")
+    refuse_half_characters(prompt)
     texts: list[str] = body.sample(prompt, count, **settings)  # type: ignore[attr-defined]
     return texts
 
@@ -235,14 +237,13 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
     """A count-based model (or one from an ARPA file) made small, for shipping; no text can be added to it any more.
 
     Raw counts are dropped, n-grams packed, log-probabilities and back-off weights put into codes. Its story tells bytes
-    before and after and, with a test text, the perplexity before and after and by which share it rose. Codes of very
-    few bits give probabilities that sum to more than 1, which flatters them: how much it would have risen if they
-    summed to 1 is told too, from 300 contexts of the test text.
+    before and after (as folders, of an ARPA file too) and, with a test text, the perplexity before and after and by
+    which share it rose; what is infinite is a note instead.
 
     Args:
         model: What is compressed; it is left as it was.
         bits: Width of a code, 2 to 16; none keeps every probability to the bit. On the Penn Treebank 8 bits cost less
-            than 0.01% of perplexity, 6 bits 0.1%, 4 bits 1.3% (`benchmarks/counts.py`).
+            than 0.01% of perplexity, 6 bits 0.1%, 4 bits 1.2% (`benchmarks/counts.py`).
         test: Texts to measure perplexity on.
 
     Raises:
@@ -256,12 +257,14 @@ def compress(model: Model | TaskModel, bits: int | None = 8, test: Corpus | Iter
     data = []
     if test is not None:
         test = Corpus.of(test)
-        before, after = (score(each, test).perplexity for each in (body, made))  # type: ignore[arg-type]
-        proper = after * math.exp(made.log_sums(test).mean())
-        scores |= {"perplexity before": before, "perplexity after": after}
-        scores |= {"rise": after / before - 1, "rise with sums of 1": proper / before - 1}
+        before, after = (finite(score(each, test).perplexity) for each in (body, made))  # type: ignore[arg-type]
+        rise = None if before is None or after is None else after / before - 1
+        told = {"perplexity before": before, "perplexity after": after, "rise": rise}
+        scores |= {name: figure for name, figure in told.items() if figure is not None}
+        infinite = [name for name in ("before", "after") if told[f"perplexity {name}"] is None]
+        notes += [f"perplexity {name}: infinite, some token of {test.name} has probability 0" for name in infinite]
         data = [{"name": f"{test.name} (measured on)", "hash": test.hash}]
-    method = {"name": made.family, "hyper_parameters": {"bits": bits}}
+    method = {"name": made.family, "hyper_parameters": {"bits": made.bits}}
     made.lineage = body.origin.child("compress", method=method, data=data, scores=scores, notes=notes)
     compressed: Model = made
     return compressed

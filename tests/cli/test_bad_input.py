@@ -545,3 +545,49 @@ def test_a_missing_corpus(run: Run, out: Path, tmp_path: Path) -> None:
 def test_a_senseless_hyper_parameter(run: Run, out: Path, review_file: Path) -> None:
     told = run("pretrain", "recurrent", review_file, "--column", "text", "--dropout", "1.5", "-o", out)
     refused(told, out, "dropout 1.5")
+
+
+# ------------------------------------------------------------------ compressing
+
+
+@pytest.fixture
+def unsmoothed(run: Run, tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("a good film\na warm room\n", encoding="utf-8")
+    (tmp_path / "new.txt").write_text("a cold room\n", encoding="utf-8")
+    made = run("pretrain", "maximum_likelihood", tmp_path / "text.txt", "--order", 2, "-o", tmp_path / "m")
+    assert made.code == 0, made.err
+    return tmp_path / "m"
+
+
+def test_a_test_text_of_probability_0_is_told_as_infinite(run: Run, unsmoothed: Path, out: Path) -> None:
+    asked = "compress", unsmoothed, "-o", out, "--test", unsmoothed.parent / "new.txt"
+    told = run(*asked)
+    assert told.code == 0, told.err
+    assert told.out.endswith("perplexity: infinite -> infinite\n")
+    assert "perplexity after: infinite, some token of new.txt has probability 0" in told.err
+    document = json.loads(run(*asked, "--json").out)
+    assert document["perplexity"] == {"before": None, "after": None, "rise": None}
+    assert "some token" in run("show", out).out
+
+
+def test_a_model_is_not_compressed_onto_itself(run: Run, unsmoothed: Path) -> None:
+    told = run("compress", unsmoothed, "-o", unsmoothed.parent / "x" / ".." / "m")
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert "give another folder" in told.err
+    assert "maximum_likelihood" in run("show", unsmoothed).out
+
+
+def test_a_cache_is_not_fitted_to_what_has_no_probability(run: Run, unsmoothed: Path) -> None:
+    text = unsmoothed.parent / "new.txt"
+    other = unsmoothed.parent / "other.txt"
+    other.write_text("the film was good\n")
+    told = run("evaluate", unsmoothed, other, "--cache", "--tune", text)
+    assert (told.code, told.out) == (1, "")
+    assert "token 2 of new.txt has no probability" in told.err
+    assert "Warning" not in told.err
+
+
+def test_a_prompt_that_is_no_utf_8(run: Run, unsmoothed: Path) -> None:
+    told = run("generate", unsmoothed, "a \udcff film")
+    assert (told.code, told.out) == (1, "")
+    assert "half a surrogate pair (U+DCFF) at character 3" in told.err

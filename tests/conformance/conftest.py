@@ -48,7 +48,7 @@ def factories(
     def compact(_: int) -> Model:
         from transferlm.lifecycle import compress
 
-        return compress(counted("kneser_ney")(0))
+        return compress(counted("kneser_ney")(0), bits=3)
 
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)

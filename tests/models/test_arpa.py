@@ -97,6 +97,22 @@ def test_missing_beginnings_and_ends_get_the_probability_of_backing_off(tmp_path
     assert log10s(model, [ZE, A, ZE])[3] == pytest.approx(-0.5 - 0.5)
 
 
+def test_an_implied_probability_above_one_is_told_with_the_weight_that_gives_it(tmp_path: Path) -> None:
+    gap = KENLM.replace("ngram 2=4", "ngram 2=3").replace("-0.375\ta zé\t0.25\n", "")
+    assert read_arpa(written(tmp_path, gap))[1].nodes(2) == 4
+    with pytest.raises(DataError, match=r"line 11: n-gram 'a zé' is not listed, and backing off .* above 1"):
+        read_arpa(written(tmp_path, gap.replace("-1\ta\t-0.5", "-1\ta\t0.6")))
+    _, model = read_arpa(written(tmp_path, gap.replace("-1\ta\t-0.5", "-1\ta\t0.50001")))
+    assert max(values.max() for values in model.log_probs) == 0, "what decimals round is cut off"
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    marked = read_arpa(written(tmp_path, "\ufeff" + KENLM))
+    assert marked[0] == read_arpa(written(tmp_path, KENLM))[0]
+    with pytest.raises(DataError, match=r"no \\data\\ line"):
+        read_arpa(written(tmp_path, "\n\ufeff" + KENLM))
+
+
 def test_gaps_over_several_orders_are_closed(tmp_path: Path) -> None:
     text = """\\data\\
 ngram 1=4
@@ -196,6 +212,9 @@ def test_words_that_the_format_can_not_hold_are_refused(tmp_path: Path, word: st
         ("\\end\\\n", "\\end\\\n\n\\data\\\n", r"line 24: .* stands after \\end\\: give one model a file"),
         ("-0.75\t</s>\t0\n", "-0.75\t</p>\t0\n", r"line 11: </s> is not among the 5 unigrams"),
         ("ngram 1=5", "ngram 1=-5", r"line 2: no 'ngram 1=...' line"),
+        ("ngram 1=5", f"ngram 1={'9' * 5000}", r"line 2: no 'ngram 1=...' line"),
+        ("ngram 2=4", f"ngram {'9' * 5000}=4", r"line 3: .* stands where \\1-grams: is due"),
+        ("-0.5\tzé a", "-0_5\tzé a", r"line 16: '-0_5' is no number"),
         ("<s> a zé\n", "<s> a zé\t-0.5\n", r"line 20: an n-gram of the highest order has a back-off weight"),
     ],
 )

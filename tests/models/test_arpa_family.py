@@ -12,7 +12,8 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
-from transferlm.errors import DataError, UnsupportedError
+from transferlm.counts.mapped_arrays import map_arrays, save_arrays
+from transferlm.errors import DataError, ModelFolderError, UnsupportedError
 
 TEXTS = ["the film was good", "the film was long and the room was cold", "a warm room", "房间 很 好"]
 NEW = ["the room was good", "a long and unheard of film", "", "房间 好"]
@@ -39,6 +40,9 @@ def test_saved_as_a_folder_it_is_the_same(tmp_path: Path) -> None:
     opened.save(tmp_path / "m")
     again: Any = tl.load(tmp_path / "m")
     assert again.fingerprint == opened.fingerprint
+    again.adjust(open_vocabulary=False)
+    assert again.fingerprint != opened.fingerprint, "it gives other probabilities to unknown words"
+    again.adjust(open_vocabulary=True)
     assert np.array_equal(again.log_probs(NEW), opened.log_probs(NEW))
 
 
@@ -58,6 +62,41 @@ def test_spaces_that_are_words_are_named(tmp_path: Path) -> None:
     assert "<U+0020>" in (tmp_path / "m.arpa").read_text(encoding="utf-8")
     with pytest.raises(UnsupportedError, match=r"holds <U\+0020>"):
         tl.load(tmp_path / "m.arpa")
+
+
+@pytest.mark.parametrize("word", ["<U+0020>", "a\x1cb", "\x1e"])
+def test_a_word_that_looks_like_a_name_or_holds_a_control_character_is_a_word(word: str, tmp_path: Path) -> None:
+    texts = [f"the {word} sign", "a sign"]
+    model = catalog.find("models", "witten_bell")(order=3, open_vocabulary=False).fit(texts)  # type: ignore[attr-defined]
+    model.export(tmp_path / "m.arpa")
+    opened: Any = tl.load(tmp_path / "m.arpa")
+    assert word in set(opened.tokenizer)
+    assert np.allclose(opened.log_probs(texts), model.log_probs(texts), atol=1e-6)
+    lifecycle.export(lifecycle.compress(model), tmp_path / "small.arpa")
+    assert list(tl.load(tmp_path / "small.arpa").tokenizer) == list(opened.tokenizer)  # type: ignore[union-attr]
+
+
+def test_words_and_probabilities_of_two_models_are_not_opened_together(tmp_path: Path) -> None:
+    other = catalog.find("models", "kneser_ney")(order=4, open_vocabulary=False).fit([*TEXTS, "one more"])  # type: ignore[attr-defined]
+    for name, made in (("a", counted()), ("b", other)):
+        made.export(tmp_path / f"{name}.arpa")
+        for kind, model in (
+            ("counted", made),
+            ("compact", lifecycle.compress(made, None)),
+            ("arpa", tl.load(tmp_path / f"{name}.arpa")),
+        ):
+            model.save(tmp_path / f"{kind}-{name}")
+    for kind in ("counted", "compact", "arpa"):
+        path = tmp_path / f"{kind}-a" / "model.safetensors"
+        mine, others = (map_arrays(tmp_path / f"{kind}-{name}" / path.name) for name in "ab")
+        mixed = {name: np.array(array) for name, array in {**others, **part_of_words(mine)}.items()}
+        save_arrays(path, mixed)
+        with pytest.raises(ModelFolderError, match=r"words for 17 symbols and probabilities of 19"):
+            tl.load(tmp_path / f"{kind}-a")
+
+
+def part_of_words(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name.startswith("lexicon.")}
 
 
 def test_by_character_without_white_space_it_is_read_by_character(tmp_path: Path) -> None:

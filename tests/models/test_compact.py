@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
-from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import DataError, ModelFolderError, SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.language import compare_perplexity, score
 
 FAMILIES = ["good_turing", "hierarchical_dirichlet", "kneser_ney", "maximum_likelihood", "witten_bell"]
@@ -46,12 +44,23 @@ def test_without_codes_nothing_is_lost_but_the_counts(family: str, unit: str, tm
 def test_fewer_bits_are_smaller_and_cost_more(family: str) -> None:
     model, held_out = counted(family), TEXTS[:50]
     made = [lifecycle.compress(model, bits) for bits in (2, 4, 6, None)]
-    sizes = [each.lineage.scores["bytes after"] for each in made] + [made[0].lineage.scores["bytes before"]]
-    assert sizes == sorted(sizes)
-    assert len(set(sizes)) == len(sizes)
+    sizes = [each.lineage.scores["bytes after"] for each in made]
+    assert max(sizes[:3]) < sizes[3] < made[0].lineage.scores["bytes before"] / 3
+    if family == "kneser_ney":  # values of others are so few that wider codes need no normalisers
+        assert sizes == sorted(sizes)
     apart = [np.abs(each.log_probs(held_out) - model.log_probs(held_out)).max() for each in made]  # type: ignore[attr-defined]
     assert apart == sorted(apart, reverse=True)
     assert 4 * apart[2] < apart[0]
+
+
+def test_codes_that_would_take_more_room_than_they_save_are_left_out() -> None:
+    model = counted()
+    small: Any = lifecycle.compress(model, 16)
+    assert small.bits is None
+    assert small.lineage.method["hyper_parameters"] == {"bits": None}
+    assert small.lineage.scores["bytes after"] == lifecycle.compress(model, None).lineage.scores["bytes after"]
+    assert "codes of 16 bits would take" in small.lineage.notes[0]
+    assert lifecycle.compress(model, 8).lineage.notes == []
 
 
 def test_the_story_tells_bytes_and_what_perplexity_it_cost(tmp_path: Path) -> None:
@@ -66,39 +75,23 @@ def test_the_story_tells_bytes_and_what_perplexity_it_cost(tmp_path: Path) -> No
     for name, each in (("bytes before", model), ("bytes after", small)):
         each.save(tmp_path / name)
         assert 0 <= (tmp_path / name / weights).stat().st_size - told[name] < 3000
-    assert "sum to" in small.lineage.notes[0]
 
 
-def test_steps_differ_from_scores_by_what_the_sums_do_from_one() -> None:
-    small: Any = lifecycle.compress(counted(open_vocabulary=False), 3)
-    lexicon, trie = small._known()
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_its_scores_are_a_distribution_whatever_the_codes(family: str, bits: int) -> None:
+    model = counted(family, open_vocabulary=False)
+    small: Any = lifecycle.compress(model, bits)
+    trie, automaton = small._known()[1], model._known()[1]
+    assert trie.bits <= bits
+    contexts = [np.array(context, np.uint32) for context in ([], [1], [1, 4], [1, 4, 5], [7, 8], [4, 4, 4], [900])]
+    sums, before = (np.logaddexp.reduce(scorer.next_log_probs(contexts), axis=1) for scorer in (trie, automaton))
+    assert sums == pytest.approx(before, abs=1e-5)
     text = "the film was good and warm"
     [scores] = small.token_scores([text])
     cuts = [0, *scores.offsets[:-1, 1].tolist()]
-    contexts = [text[:cut] for cut in cuts]
-    found = lexicon.encode(contexts)
-    rows = [found.ids[a : b - 1] for a, b in zip(found.starts, found.starts[1:], strict=False)]
-    sums = np.logaddexp.reduce(trie.next_log_probs(rows), axis=1)
-    steps = small.next_log_probs(contexts)[np.arange(len(cuts)), scores.ids]
-    assert scores.log_probs - sums == pytest.approx(steps, abs=1e-9)
-    assert small.log_sums([text]) == pytest.approx(sums)
-    assert np.abs(sums).max() > 1e-3, "with 3 bits the sums are away from one, or this test shows nothing"
-
-
-def test_what_it_would_cost_with_sums_of_one_is_told() -> None:
-    model, texts = counted(open_vocabulary=False), TEXTS[:20]
-    told = lifecycle.compress(model, 2, texts).lineage.scores
-    small: Any = lifecycle.compress(model, 2)
-    nats, tokens = 0.0, 0
-    for text, scores in zip(texts, small.token_scores(texts), strict=True):
-        cuts = [0, *scores.offsets[:-1, 1].tolist()]
-        nats -= small.next_log_probs([text[:cut] for cut in cuts])[np.arange(len(cuts)), scores.ids].sum()
-        tokens += len(cuts)
-    assert tokens < 300
-    proper = np.exp(nats / tokens) / score(model, texts).perplexity - 1
-    assert told["rise with sums of 1"] == pytest.approx(proper)
-    assert abs(told["rise"] - proper) > 0.001
-    assert proper > 0
+    steps = small.next_log_probs([text[:cut] for cut in cuts])[np.arange(len(cuts)), scores.ids]
+    assert scores.log_probs == pytest.approx(steps, abs=1e-5)
 
 
 def test_an_arpa_file_is_compressed_too(tmp_path: Path) -> None:
@@ -139,11 +132,11 @@ def test_what_it_can_not_do_says_that_the_counts_were_dropped(tmp_path: Path) ->
         tl.load("compact").log_probs(NEW)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("bits", [1, 17, -3])
-def test_bits_out_of_range_are_refused(bits: int) -> None:
-    with pytest.raises(SettingError, match=f"bits {bits}"):
+@pytest.mark.parametrize("bits", [1, 17, -3, 8.5, "8", True])
+def test_bits_out_of_range_are_refused(bits: Any) -> None:
+    with pytest.raises(SettingError, match=f"bits {bits!r}: give 2 to 16"):
         lifecycle.compress(counted(), bits)
-    with pytest.raises(SettingError, match=f"bits {bits}"):
+    with pytest.raises(SettingError, match=f"bits {bits!r}: give 2 to 16"):
         catalog.find("models", "compact")(bits=bits)
 
 
@@ -160,28 +153,9 @@ def test_a_damaged_folder_is_one_clear_line(tmp_path: Path) -> None:
     manifest.write_text(told.replace('"bits": 8', '"bits": 7'))
     with pytest.raises(ModelFolderError, match="says 7 bits and holds 8"):
         tl.load(tmp_path / "m")
-
-
-def test_opening_reads_no_more_than_the_outline(tmp_path: Path) -> None:
-    """Mapped arrays of a file that is far larger than what the process has read."""
-    model = lifecycle.compress(catalog.find("models", "kneser_ney")(order=5).fit(DRAWN_LONG), None)
-    model.save(tmp_path / "m")
-    program = f"""
-import transferlm as tl
-tl.load({str(tmp_path / "m")!r})
-def read():
-    return int(open("/proc/self/io").read().split("rchar:")[1].split()[0])
-before = read()
-model = tl.load({str(tmp_path / "m")!r})
-print(read() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    size = (tmp_path / "m" / "model.safetensors").stat().st_size
-    assert size > 1_000_000
-    assert int(done.stdout) < 20_000
-
-
-DRAWN_LONG = [" ".join(f"w{n}" for n in DRAWN.geometric(0.01, 200)) for _ in range(150)]
+    manifest.write_text(told.replace('"bits": 8', '"bits": "8"'))
+    with pytest.raises(TransferLMError, match="bits is '8'"):
+        tl.load(tmp_path / "m")
 
 
 def test_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -190,20 +164,22 @@ def test_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
     assert run("pretrain", "kneser_ney", text, "--order", 3, "-o", tmp_path / "m").code == 0
     told = run("compress", tmp_path / "m", "-o", tmp_path / "small", "--test", text)
     assert told.code == 0, told.err
-    assert " bytes\nperplexity: " in told.out
-    assert told.out.rstrip().endswith(("%)", "% if its probabilities summed to 1)"))
-    assert "sum to" in told.err
+    assert " bytes as a folder\nperplexity: " in told.out
+    assert told.out.rstrip().endswith("%)")
     for words in (("--bits", "none"), ("--bits", "4", "--test", text)):
         document = json.loads(run("compress", tmp_path / "m", "-o", tmp_path / "n", "--json", *words).out)
         assert document["bytes"]["before"] > 3 * document["bytes"]["after"]
         assert (document["perplexity"] is None) == ("--test" not in words)
-        assert (document["notes"] == []) == ("none" in words)
     assert run("evaluate", tmp_path / "small", text).code == 0
     assert "compress by compact" in run("show", tmp_path / "small").out
     for wrong in ("17", "1", "many", "²"):
         refused = run("compress", tmp_path / "m", "-o", tmp_path / "n", "--bits", wrong)
         assert refused.code == 2
         assert "give 2 to 16, or none" in refused.err
+    for flag, value in (("--column", "text"), ("--encoding", "gb18030")):
+        refused = run("compress", tmp_path / "m", "-o", tmp_path / "n", flag, value)
+        assert refused.code == 2
+        assert "--test" in refused.err
     again = run("compress", tmp_path / "small", "-o", tmp_path / "n")
     assert (again.code, again.err.count("\n")) == (1, 1)
     (tmp_path / "other").mkdir()

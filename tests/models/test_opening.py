@@ -13,6 +13,7 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog
+from transferlm.counts._compact_trie_parts import width_of, words_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what of a mapped file was read")
 
@@ -20,8 +21,8 @@ WORDS = 1 << 25
 """17 GB altogether, on paper: the file is sparse, and what is not written takes no place on disk."""
 
 MOST = 1 << 24
-"""Bytes of the file that one opening may touch, with what the system reads around them; each large array has more than
-ten times as many.
+"""Bytes of the file that one opening may touch, with what the system reads around them; each large array has twice as
+many or more.
 """
 
 SIZES = {
@@ -37,7 +38,25 @@ SIZES = {
     "automaton.first": (4 * WORDS + 1,),
     "automaton.symbols": (8 * WORDS,),
     "automaton.log_probs": (8 * WORDS,),
+    "trie.unigrams": (WORDS + 4, 3),
+    "trie.unigram_first": (WORDS + 5,),
+    "trie.levels": (3,),
+    "trie.symbols": (words_of(24 * WORDS, width_of(WORDS + 3)),),
+    "trie.groups": (8 * WORDS // 32 + 1,),
+    "trie.first": ((8 * WORDS // 32 + 1) * 20 + 1,),
+    "trie.log_probs": (words_of(24 * WORDS, 8),),
+    "trie.back_offs": (words_of(8 * WORDS, 8),),
+    "trie.normalisers": (words_of(8 * WORDS, 1),),
+    "trie.normaliser_bounds": (2,),
+    "trie.log_prob_values": (2, 256),
+    "trie.back_off_values": (1, 256),
 }
+ENDS = {
+    "lexicon.ends": [8 * WORDS],
+    "automaton.levels": [1, WORDS, 4 * WORDS],
+    "trie.levels": [0, 8 * WORDS, 24 * WORDS],
+}
+"""What arrays end in that are not all zeros."""
 
 
 def make_huge(weights: Path) -> None:
@@ -55,7 +74,7 @@ def make_huge(weights: Path) -> None:
     with weights.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(begin + at)
-        for name, values in {"lexicon.ends": [8 * WORDS], "automaton.levels": [1, WORDS, 4 * WORDS]}.items():
+        for name, values in ((name, values) for name, values in ENDS.items() if name in header):
             file.seek(begin + header[name]["data_offsets"][1] - 8 * len(values))
             file.write(np.array(values, np.int64).tobytes())
 
@@ -65,12 +84,14 @@ def touched(file: Path) -> int:
     return sum(part.rss for part in psutil.Process().memory_maps() if part.path == str(file))
 
 
-@pytest.mark.parametrize("family", ["kneser_ney", "arpa"])
+@pytest.mark.parametrize("family", ["kneser_ney", "arpa", "compact"])
 def test_opening_reads_no_array(family: str, tmp_path: Path) -> None:
     model: Any = catalog.find("models", "kneser_ney")(order=3).fit(["the film was good", "a warm room"])  # type: ignore[attr-defined]
     if family == "arpa":
         model.export(tmp_path / "m.arpa")
         model = tl.load(tmp_path / "m.arpa")
+    if family == "compact":
+        model = tl.compress(model)
     model.save(tmp_path / "m")
     assert len(tl.load(tmp_path / "m").tokenizer) == 7  # type: ignore[union-attr]
     weights = tmp_path / "m" / "model.safetensors"

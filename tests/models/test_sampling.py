@@ -10,6 +10,7 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
+from transferlm.counts.automaton import Automaton
 from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.models._sampling import Continuation, Drawing, Reread
 from transferlm.models.base import Causal
@@ -41,6 +42,10 @@ def test_a_low_temperature_prefers_what_is_probable_and_a_high_one_evens_out() -
     assert shares(Drawing(temperature=0.5)) == pytest.approx(squares / squares.sum(), abs=0.01)
     assert shares(Drawing(temperature=1e300)) == pytest.approx(np.full(5, 0.2), abs=0.01)
     assert shares(Drawing(temperature=1e-310), draws=50).tolist() == [1, 0, 0, 0, 0]
+
+
+def test_of_equally_probable_tokens_no_more_are_drawn_than_asked_for() -> None:
+    assert shares(Drawing(top_k=2), np.zeros(5), 400)[2:].tolist() == [0, 0, 0]
 
 
 def test_only_the_most_probable_tokens_are_drawn() -> None:
@@ -261,6 +266,28 @@ def test_unk_is_drawn_where_the_corpus_has_it_as_a_word() -> None:
         drawn = " ".join(counted(texts, **settings).sample(count=50)).split()
         assert drawn.count("<unk>") > 5
         assert set(drawn) == {"the", "<unk>", "film", "was", "good"}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_unk_is_drawn_by_every_order_and_compressed_too(order: int) -> None:
+    model = counted(["the <unk> was good", "the film was <unk>"] * 3, order=order)
+    assert "<unk>" in " ".join(model.sample(count=50))
+    if order > 1:  # unigrams alone do not tell whether a word was counted
+        assert "<unk>" in " ".join(lifecycle.compress(model).sample(count=50))  # type: ignore[attr-defined]
+    assert "<unk>" not in " ".join(counted(["the film was good"] * 3, order=order).sample(count=50))
+
+
+def test_a_continuation_reads_no_whole_distribution_before_it_is_asked_for_one() -> None:
+    model = counted(["the film was good"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Automaton, "next_log_probs", lambda *_: pytest.fail("a row of the whole vocabulary"))
+        model._continuation("the", np.random.default_rng(0))
+
+
+def test_a_prompt_is_parted_as_the_lexicon_parts_words() -> None:
+    model = counted(["the film\x1c was good"])
+    assert model.sample("the film\x1c", temperature=0) == ["the film\x1c was good"]
+    assert model.sample("the film\x1c\u3000", temperature=0) == ["the film\x1c\u3000was good"]
 
 
 @pytest.mark.parametrize("family", ["kneser_ney", "witten_bell", "hierarchical_dirichlet"])

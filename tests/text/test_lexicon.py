@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.text.lexicon import BEGIN, END, FIRST_WORD, UNKNOWN, Lexicon, Symbols
+from transferlm.text.lexicon import BEGIN, END, FIRST_WORD, UNKNOWN, Lexicon, ReservedWordError, Symbols
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 NEARLY_WHITE_SPACE = "\x1c\x1f\x84\xa1\u1681\u180e\u200b\u2027\u202a\u2030\u2060\u205e\u3001\ufeff\ue000\u2080\x00"
@@ -163,6 +163,13 @@ def test_a_mark_of_beginning_or_end_in_a_text_is_refused(mark: str, tmp_path: Pa
     assert list(Lexicon.build([f"a{mark}"])[0]) == [f"a{mark}"]
     assert Lexicon.of(["a"]).encode([mark]).ids.tolist() == [BEGIN, UNKNOWN, END]
     assert len(Lexicon.build([mark], "character")[0]) == len(mark)
+
+
+def test_what_a_reserved_word_is_told_by_parts_words_as_the_lexicon_does() -> None:
+    assert not ReservedWordError.concerns("a <s>\x1cb")
+    assert list(Lexicon.build(["a <s>\x1cb"])[0]) == ["<s>\x1cb", "a"]
+    for space in " \t\u00a0\u3000":
+        assert ReservedWordError.concerns(f"a{space}<s>{space}b")
 
 
 def test_numbers_are_the_same_on_disk_and_in_memory(tmp_path: Path) -> None:

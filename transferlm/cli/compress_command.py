@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from transferlm.cli.shared import everywhere, show_json
 
 
 def _bits(_: click.Context, __: click.Parameter, said: str) -> int | None:
+    from transferlm.counts.quantising import check_bits
+    from transferlm.errors import SettingError
+
     if said.lower() == "none":
         return None
-    if not said.isascii() or not said.isdigit() or not 2 <= int(said[:9]) <= 16:
-        raise click.BadParameter(f"{said!r}: give 2 to 16, or none to lose nothing")
-    return int(said)
+    number = int(said[:9]) if said.isascii() and said.isdigit() else said
+    try:
+        check_bits(number)  # type: ignore[arg-type]
+    except SettingError as error:
+        raise click.BadParameter(str(error)) from None
+    assert isinstance(number, int)
+    return number
 
 
 @click.command("compress")
@@ -23,11 +32,11 @@ def _bits(_: click.Context, __: click.Parameter, said: str) -> int | None:
     default="8",
     show_default=True,
     callback=_bits,
-    help="2 to 16 for each log-probability and back-off weight, or none to keep both as they are.",
+    help="Width of a log-probability's and a back-off weight's code, or none to keep both as they are.",
 )
 @click.option("--test", multiple=True, help="Text to measure on what it costs in perplexity; repeatable.")
 @click.option("--column", help="The column that holds the text, for tables.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
+@click.option("--encoding", help="Character encoding of the text.  [default: utf-8]")
 @everywhere
 def command(
     folder: str,
@@ -35,7 +44,7 @@ def command(
     bits: int | None,
     test: tuple[str, ...],
     column: str | None,
-    encoding: str,
+    encoding: str | None,
     as_json: bool,
     seed: int,  # noqa: ARG001
 ) -> None:
@@ -44,26 +53,33 @@ def command(
     It is evaluated like any other model; no text can be added to it any more.
     """
     from transferlm import lifecycle
+    from transferlm.errors import SettingError
     from transferlm.progress import say
     from transferlm.storage import refuse_occupied
     from transferlm.text.corpus import Corpus
 
-    refuse_occupied(output)
-    texts = Corpus(*test, column=column, encoding=encoding) if test else None
+    if not test and (column or encoding):
+        raise click.UsageError("--column and --encoding tell how --test is read: give that too")
+    if refuse_occupied(output).resolve() == Path(folder).resolve():
+        raise SettingError(f"{output} would lose the counts that no text can be added without: give another folder")
+    texts = Corpus(*test, column=column, encoding=encoding or "utf-8") if test else None
     made = lifecycle.compress(lifecycle.load(folder), bits, texts)
     made.save(output)
     for note in made.lineage.notes:
         say(note)
     found = made.lineage.scores
     sizes = {"before": found["bytes before"], "after": found["bytes after"]}
-    names = {"before": "perplexity before", "after": "perplexity after"}
-    names |= {name: name for name in ("rise", "rise with sums of 1")}
-    perplexity = {short: found[name] for short, name in names.items()} if texts is not None else None
+    names = {"before": "perplexity before", "after": "perplexity after", "rise": "rise"}
+    perplexity = {short: found.get(name) for short, name in names.items()} if texts is not None else None
     if as_json:
         show_json({"bytes": sizes, "perplexity": perplexity, "notes": made.lineage.notes})
         return
-    click.echo(f"{output}: {sizes['before']:,} -> {sizes['after']:,} bytes")
+    click.echo(f"{output}: {sizes['before']:,} -> {sizes['after']:,} bytes as a folder")
     if perplexity is not None:
-        rises = [f"{round(perplexity[name], 4) + 0.0:+.2%}" for name in ("rise", "rise with sums of 1")]
-        told = rises[0] if rises[0] == rises[1] else f"{rises[0]}; {rises[1]} if its probabilities summed to 1"
-        click.echo(f"perplexity: {perplexity['before']:.2f} -> {perplexity['after']:.2f} ({told})")
+        before, after = (_told(perplexity[name]) for name in ("before", "after"))
+        rise = perplexity["rise"]
+        click.echo(f"perplexity: {before} -> {after}{'' if rise is None else f' ({round(rise, 4) + 0.0:+.2%})'}")
+
+
+def _told(perplexity: float | None) -> str:
+    return "infinite" if perplexity is None else f"{perplexity:.2f}"

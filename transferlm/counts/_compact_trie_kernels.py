@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from transferlm.counts.sums import STEP
 from transferlm.counts.symbols import BEGIN, UNKNOWN
 
-__all__ = ["BACK_OFF", "GROUP", "LOG_PROB", "WHOLE", "Tables", "distribution", "pack", "walk"]
+__all__ = ["BACK_OFF", "GROUP", "LOG_PROB", "TAKEN", "WHOLE", "Tables", "distribution", "pack", "walk"]
 
 GROUP_BITS = 5
 GROUP = 1 << GROUP_BITS
@@ -22,13 +23,14 @@ _BLOCK = 256
 """Positions worked on side by side: enough that memory answers several at once, few enough to stay in the cache."""
 
 _HIGH = np.uint64(32)
-LOG_PROB, BACK_OFF = range(2)
+LOG_PROB, BACK_OFF, TAKEN = range(3)
 
 
 class Tables(NamedTuple):
     """What `CompactTrie` holds, as its kernels take it; `whole_` are the same words as float32.
 
-    Widths are in bits: of a symbol, of a number in `first`, of a code.
+    Widths are in bits: of a symbol, of a number in `first`, of codes, of a normaliser. Tables of values have a column
+    for every code of that width.
     """
 
     unigrams: Any
@@ -43,9 +45,13 @@ class Tables(NamedTuple):
     back_offs: Any
     whole_back_offs: Any
     back_off_values: Any
+    normalisers: Any
+    fewest_steps: Any
     symbol_width: Any
     first_width: Any
-    code_width: Any
+    log_prob_width: Any
+    back_off_width: Any
+    normaliser_width: Any
 
 
 @njit(cache=True, nogil=True)
@@ -69,17 +75,25 @@ def _number(words: Any, place: Any, width: Any) -> Any:
 @njit(cache=True, nogil=True, forceinline=True)
 def _log_prob(tables: Any, level: Any, place: Any) -> Any:
     """Log-probability of an n-gram of `level` symbols, 2 or more."""
-    if tables.code_width == WHOLE:
+    if tables.log_prob_width == WHOLE:
         return tables.whole_log_probs[place]
-    return tables.log_prob_values[level - 2, _number(tables.log_probs, place, tables.code_width)]
+    return tables.log_prob_values[level - 2, _number(tables.log_probs, place, tables.log_prob_width)]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _back_off(tables: Any, level: Any, place: Any) -> Any:
     """Back-off weight's logarithm of an n-gram of `level` symbols, 2 or more but not the most."""
-    if tables.code_width == WHOLE:
+    if tables.back_off_width == WHOLE:
         return tables.whole_back_offs[place]
-    return tables.back_off_values[level - 2, _number(tables.back_offs, place, tables.code_width)]
+    return tables.back_off_values[level - 2, _number(tables.back_offs, place, tables.back_off_width)]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _taken(tables: Any, place: Any) -> Any:
+    """What is taken from all log-probabilities after an n-gram of 2 symbols or more but not the most."""
+    if tables.back_off_width == WHOLE:
+        return 0.0
+    return STEP * (tables.fewest_steps + _number(tables.normalisers, place, tables.normaliser_width))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -118,12 +132,15 @@ def _known(unigrams: Any, symbol: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _with_back_offs(log_prob: Any, weights: Any, context: Any, reached: Any) -> Any:
-    """A log-probability found with `reached` symbols, and the weights of the longer contexts, longest first."""
+def _with_back_offs(log_prob: Any, weights: Any, taken: Any, context: Any, reached: Any) -> Any:
+    """A log-probability found with `reached` symbols, and the weights of the longer contexts, longest first.
+
+    `weights` and `taken` are those of the contexts of one symbol, two and so on.
+    """
     carried = 0.0
     for length in range(context, reached - 1, -1):
         carried += weights[length - 1]
-    return carried + log_prob
+    return carried + log_prob - (taken[reached - 2] if reached > 1 else 0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -139,7 +156,7 @@ def walk(tables: Any, ids: Any, starts: Any, log_probs: Any, orders: Any, begin:
     opens, active = np.zeros(_BLOCK + 1, np.bool_), np.zeros(_BLOCK + 1, np.int64)
     nodes, reached = np.zeros(_BLOCK + 1, np.int64), np.zeros(_BLOCK + 1, np.int64)
     places, ends = np.zeros(_BLOCK + 1, np.int64), np.zeros(_BLOCK + 1, np.int64)
-    found, weights = np.zeros(_BLOCK + 1), np.zeros((_BLOCK + 1, order))
+    found, weights, taken = np.zeros(_BLOCK + 1), np.zeros((_BLOCK + 1, order)), np.zeros((_BLOCK + 1, order))
     while begin < end:
         size, before = min(_BLOCK, end - begin), begin - 1
         text = np.searchsorted(starts, before, side="right") - 1
@@ -153,8 +170,8 @@ def walk(tables: Any, ids: Any, starts: Any, log_probs: Any, orders: Any, begin:
         for k in range(size + 1):
             symbol = symbols[k + order - 1]
             nodes[k], reached[k] = symbol, 1
-            found[k], weights[k, 0] = tables.unigrams[symbol, LOG_PROB], tables.unigrams[symbol, BACK_OFF]
-            active[k] = k
+            found[k], active[k] = tables.unigrams[symbol, LOG_PROB], k
+            weights[k, 0], taken[k, 0] = tables.unigrams[symbol, BACK_OFF], tables.unigrams[symbol, TAKEN]
         count = size + 1
         for level in range(2, order + 1):
             still = 0
@@ -169,26 +186,28 @@ def walk(tables: Any, ids: Any, starts: Any, log_probs: Any, orders: Any, begin:
                 if place >= 0:
                     nodes[k], reached[k], found[k] = place, level, _log_prob(tables, level, place)
                     if level < order:
-                        weights[k, level - 1] = _back_off(tables, level, place)
+                        taken[k, level - 1] = _taken(tables, place)
+                        weights[k, level - 1] = _back_off(tables, level, place) - taken[k, level - 1]
                     active[count] = k
                     count += 1
         for k in range(1, size + 1):
             context = 0 if opens[k] else min(reached[k - 1], order - 1)
             given = opens[k] and ids[before + k] == BEGIN
-            log_probs[before + k] = 0.0 if given else _with_back_offs(found[k], weights[k - 1], context, reached[k])
+            told = _with_back_offs(found[k], weights[k - 1], taken[k - 1], context, reached[k])
+            log_probs[before + k] = 0.0 if given else told
             if len(orders):
                 orders[before + k] = 0 if given else reached[k]
         begin += size
 
 
 @njit(cache=True, nogil=True)
-def _longest(tables: Any, symbol: Any, context: Any, weights: Any) -> Any:
+def _longest(tables: Any, symbol: Any, context: Any, weights: Any, taken: Any) -> Any:
     """Symbols in the longest known n-gram that ends in `symbol` after `context`, and its log-probability.
 
-    Fills `weights` with the back-off weights of the n-grams on the way, but that of the highest order.
+    Fills `weights` and `taken` with those of the n-grams on the way, but that of the highest order.
     """
-    order = len(tables.levels)
-    log_prob, weights[0] = np.float64(tables.unigrams[symbol, LOG_PROB]), tables.unigrams[symbol, BACK_OFF]
+    order, log_prob = len(tables.levels), np.float64(tables.unigrams[symbol, LOG_PROB])
+    weights[0], taken[0] = tables.unigrams[symbol, BACK_OFF], tables.unigrams[symbol, TAKEN]
     node = np.int64(symbol)
     for level in range(2, min(order, len(context) + 1) + 1):
         begin, end = _children(tables, level - 1, node)
@@ -197,7 +216,8 @@ def _longest(tables: Any, symbol: Any, context: Any, weights: Any) -> Any:
             return level - 1, log_prob
         node, log_prob = place, np.float64(_log_prob(tables, level, place))
         if level < order:
-            weights[level - 1] = _back_off(tables, level, place)
+            taken[level - 1] = _taken(tables, place)
+            weights[level - 1] = _back_off(tables, level, place) - taken[level - 1]
     return min(order, len(context) + 1), log_prob
 
 
@@ -205,17 +225,17 @@ def _longest(tables: Any, symbol: Any, context: Any, weights: Any) -> Any:
 def distribution(tables: Any, context: np.ndarray, row: np.ndarray) -> None:
     """Fill `row` with every symbol's log-probability after some symbols, int64, oldest first."""
     order, length = len(tables.levels), 0
-    weights, unused = np.zeros(order), np.zeros(order)
+    weights, taken, unused = np.zeros(order), np.zeros(order), np.zeros(order)
     known = np.empty(len(context), np.int64)
     for i in range(len(context)):
         known[i] = _known(tables.unigrams, context[i])
     if len(known):
-        reached, _ = _longest(tables, known[-1], known[:-1], weights)
+        reached, _ = _longest(tables, known[-1], known[:-1], weights, taken)
         length = min(reached, order - 1)
     recent = known[len(known) - length :]
     for symbol in range(len(row)):
         if np.isnan(tables.unigrams[symbol, LOG_PROB]):
             row[symbol] = -np.inf
         else:
-            reached, log_prob = _longest(tables, symbol, recent, unused)
-            row[symbol] = _with_back_offs(log_prob, weights, length, reached)
+            reached, log_prob = _longest(tables, symbol, recent, unused, unused)
+            row[symbol] = _with_back_offs(log_prob, weights, taken, length, reached)

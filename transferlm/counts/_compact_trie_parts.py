@@ -42,14 +42,18 @@ def orders_of(model: BackOff, vocabulary: int) -> Iterator[Order]:
         numbers[places] = np.arange(nodes)
 
 
-def unigrams_of(model: BackOff, back_offs: np.ndarray, vocabulary: int) -> np.ndarray:
-    """float32 (symbols, 2): log-probability, not a number where it has none of its own, and back-off weight."""
+def unigrams_of(model: BackOff, taken: np.ndarray | float, vocabulary: int) -> np.ndarray:
+    """float32 (symbols, 3): log-probability, not a number where it has none of its own; back-off weight less what is
+    `taken` from all log-probabilities after the symbol; and that.
+    """
     listed = model.symbols[0]
     highest = int(listed[-1]) + 1 if len(listed) else 0
-    unigrams = np.zeros((max(FIRST_WORD, highest, vocabulary), 2), np.float32)
+    unigrams = np.zeros((max(FIRST_WORD, highest, vocabulary), 3), np.float32)
     unigrams[:, kernels.LOG_PROB] = np.nan
     unigrams[[BEGIN, UNKNOWN], kernels.LOG_PROB] = -np.inf, model.unknown
-    unigrams[listed, kernels.LOG_PROB], unigrams[listed, kernels.BACK_OFF] = model.log_probs[0], back_offs
+    unigrams[listed, kernels.LOG_PROB], unigrams[listed, kernels.TAKEN] = model.log_probs[0], taken
+    if model.order > 1:
+        unigrams[listed, kernels.BACK_OFF] = model.back_offs[0] - taken
     return unigrams
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -14,10 +13,11 @@ from transferlm.counts import _automaton_kernels as kernels
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.levels import Levels
 from transferlm.counts.pieces import even, even_borders, in_pieces
+from transferlm.counts.scorer import Scorer, frozen, in_threads, texts_in
 from transferlm.counts.symbols import BEGIN, FIRST_WORD, NOTHING, UNKNOWN
-from transferlm.errors import DataError, ModelFolderError
+from transferlm.errors import ModelFolderError
 
-__all__ = ["Automaton", "frozen", "texts_in"]
+__all__ = ["Automaton"]
 
 _BLOCK = 1 << 14
 """N-grams a block of the hash table, about half of them with a slot: 16 bytes each, well within a second cache."""
@@ -27,7 +27,7 @@ _STRETCH = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
-class Automaton:
+class Automaton(Scorer):
     """States are contexts, numbered level after level from 1; state 0 is the empty context.
 
     A state stands for the longest context that still matters: one without children and with a back-off weight of 1 is
@@ -51,11 +51,11 @@ class Automaton:
 
     slots: np.ndarray
     states: np.ndarray
-    unigrams: np.ndarray
-    levels: np.ndarray
     first: np.ndarray
     symbols: np.ndarray
     log_probs: np.ndarray
+
+    kind: ClassVar[str] = "automaton"
 
     @classmethod
     def of(cls, back_off: BackOff, threads: int = 1, vocabulary: int = 0) -> Automaton:
@@ -73,61 +73,12 @@ class Automaton:
         first = _first(back_off, len(states))
         del back_off  # the table of slots needs more memory than all before
         slots = _slots(first, symbols, _beyond_unigrams(after), log_probs, states, threads)
-        return cls(slots, states, unigrams, levels, first, symbols, log_probs)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Automaton:
-        """The automaton that `arrays` told of; they may be memory-mapped, and are not read here.
-
-        Raises:
-            ModelFolderError: An array is missing, or its type or shape is wrong. Wrong contents give wrong
-                probabilities, and no more than that.
-        """
-        missing = [name for name in cls.__dataclass_fields__ if name not in arrays]
-        if missing:
-            raise ModelFolderError(f"the automaton lacks its array {missing[0]!r}: make the model again")
-        found = cls(**{name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__})
-        found._check()
-        return found
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All there is to keep, by the names of the attributes."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return cls(unigrams, levels, slots, states, first, symbols, log_probs)
 
     @property
-    def order(self) -> int:
-        """Symbols in the longest n-gram."""
-        return len(self.levels)
-
-    @property
-    def vocabulary(self) -> int:
-        """Symbols that `next_log_probs` has columns for."""
-        return len(self.unigrams)
-
-    def score(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Natural logs of the probability of every symbol given those before it in its text.
-
-        Args:
-            ids: uint32 (symbols,): the texts, one after the other, each from BEGIN to END.
-            starts: int64 (texts + 1,): where each begins, and where the last ends.
-            threads: How many work at once; the result is the same.
-
-        Returns:
-            float64 (symbols,). 0 for the BEGIN that opens a text, which is given and not predicted; -inf where the
-            model has no probability.
-
-        Raises:
-            DataError: `starts` does not divide `ids`.
-        """
-        return self._walk(ids, starts, threads, orders=False)[0]
-
-    def orders(self, ids: np.ndarray, starts: np.ndarray, threads: int = 1) -> np.ndarray:
-        """How many symbols, itself included, the n-gram holds that gave each symbol its probability.
-
-        Returns:
-            uint8 (symbols,): 0 for the BEGIN that opens a text, 1 for an unknown word, as KenLM's query tells.
-        """
-        return self._walk(ids, starts, threads, orders=True)[1]
+    def goes_on_after_unknown(self) -> bool:
+        """Whether UNKNOWN has a state, as each context has that something was seen after."""
+        return bool(self.unigrams[UNKNOWN, 1] > 0)
 
     def state(self, context: np.ndarray) -> int:
         """The state after some symbols, oldest first; BEGIN has to be among them to count."""
@@ -138,15 +89,7 @@ class Automaton:
         return state
 
     def next_log_probs(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
-        """The whole distribution of the next symbol after each context.
-
-        Args:
-            contexts: Symbols, uint32, oldest first; BEGIN has to be among them to count.
-
-        Returns:
-            float64 (contexts, vocabulary): natural logs. -inf for NOTHING, BEGIN, and symbols without a unigram, whose
-            probability is that of UNKNOWN.
-        """
+        """The whole distribution of the next symbol after each context (see `Scorer`)."""
         rows = np.tile(self._unigram_row(), (len(contexts), 1))
         for row, context in zip(rows, contexts, strict=True):
             for state in reversed(self._path(self.state(context))):
@@ -163,16 +106,11 @@ class Automaton:
         found = np.zeros(len(ids)), np.zeros(len(ids) if orders else 0, np.uint8)
         tables, walk = self._tables(), cast(Any, kernels.walk)
         length = min(_STRETCH, max(128, -(-len(ids) // (threads * kernels.LANES))))
-        borders = np.linspace(0, -(-len(ids) // length), threads + 1).astype(int).tolist()
 
         def work(first: int, last: int) -> None:
             walk(*tables, ids, starts, *found, first, last, length)
 
-        if threads == 1:
-            work(*borders)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, borders[:-1], borders[1:]))
+        in_threads(work, -(-len(ids) // length), threads)
         return found
 
     def _tables(self) -> list[Any]:
@@ -201,41 +139,19 @@ class Automaton:
 
     def _check(self) -> None:
         states, ngrams = len(self.states), len(self.symbols)
-        shapes = {
-            "slots": (np.uint32, (max(2, len(self.slots) // 2 * 2), 4)),
-            "states": (np.uint32, (max(1, states), 5)),
-            "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
-            "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
-            "first": (np.uint32, (states + 1,)),
-            "symbols": (np.uint32, (ngrams,)),
-            "log_probs": (np.float32, (ngrams,)),
-        }
-        for name, (kind, shape) in shapes.items():
-            array = getattr(self, name)
-            if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
-                wanted = f"{np.dtype(kind)} {shape}"
-                raise ModelFolderError(f"{name} of the automaton is {array.dtype} {array.shape}, not {wanted}")
+        self._check_shapes(
+            {
+                "slots": (np.uint32, (max(2, len(self.slots) // 2 * 2), 4)),
+                "states": (np.uint32, (max(1, states), 5)),
+                "unigrams": (np.uint32, (max(FIRST_WORD, len(self.unigrams)), 3)),
+                "levels": (np.int64, (min(max(1, len(self.levels)), 255),)),
+                "first": (np.uint32, (states + 1,)),
+                "symbols": (np.uint32, (ngrams,)),
+                "log_probs": (np.float32, (ngrams,)),
+            }
+        )
         if self.levels[-1] != states:
             raise ModelFolderError(f"the automaton's levels end at {self.levels[-1]:,}, its states at {states:,}")
-
-
-def texts_in(ids: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symbols and where their texts begin, as kernels take them.
-
-    Raises:
-        DataError: `starts` does not divide `ids`.
-    """
-    ids, starts = frozen(np.ascontiguousarray(ids, np.uint32)), frozen(np.ascontiguousarray(starts, np.int64))
-    if not len(starts) or starts[0] != 0 or starts[-1] != len(ids) or np.any(starts[1:] < starts[:-1]):
-        raise DataError(f"starts of texts do not divide {len(ids):,} symbols: they must climb from 0 to that number")
-    return ids, starts
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """A read-only view, so that a kernel is compiled once for arrays in memory and mapped ones."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def _states(back_off: BackOff, levels: np.ndarray, threads: int) -> tuple[np.ndarray, Levels]:

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from transferlm.counts._lookup_kernels import extend
-from transferlm.counts.automaton import frozen
 from transferlm.counts.pieces import THREADS, even, in_pieces
+from transferlm.counts.scorer import frozen
 from transferlm.counts.symbols import BEGIN
 from transferlm.counts.trie import Trie
 

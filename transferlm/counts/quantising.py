@@ -1,4 +1,4 @@
-"""Log-probabilities and back-off weights as codes of a few bits, and what that does to sums of probabilities."""
+"""Log-probabilities and back-off weights as codes of a few bits, and what keeps their sums as they were."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transferlm.counts.back_off import BackOff
-from transferlm.counts.sums import joint_probabilities, sums_of_children
+from transferlm.counts.sums import joint_probabilities, normalisers
 from transferlm.errors import SettingError
 
 __all__ = ["FEWEST_BITS", "MOST_BITS", "Coded", "check_bits", "codebook", "coded"]
@@ -30,48 +30,34 @@ class Coded:
         log_probs: uint32 (n-grams,), codes: columns of their order's row of `log_prob_values`; where that has no
             columns, float32 bits.
         back_offs: The same for `back_off_values`; none for the highest order.
-        unigram_back_offs: float32 (unigrams,), as they are.
-        log_prob_values: float32 (orders from the second, 2 ** bits), or no columns.
-        back_off_values: Likewise; the last row is not used.
+        normalisers: int64 (n-grams,), steps of `sums.STEP`, unigrams first, none for the highest order: what to take
+            from all log-probabilities after the n-gram; no arrays where values are kept to the bit.
+        log_prob_values: float32 (orders from the second, the most codes that one of them uses), or no columns.
+        back_off_values: Likewise, without the highest order.
     """
 
     log_probs: Sequence[np.ndarray]
     back_offs: Sequence[np.ndarray]
-    unigram_back_offs: np.ndarray
+    normalisers: Sequence[np.ndarray]
     log_prob_values: np.ndarray
     back_off_values: np.ndarray
-
-    @property
-    def bits(self) -> int | None:
-        """Width of a code, None where values are kept to the bit."""
-        return self.log_prob_values.shape[1].bit_length() - 1 if self.log_prob_values.shape[1] else None
-
-    def decoded(self, model: BackOff) -> BackOff:
-        """The model that they came from, with the values that they stand for in the place of its own."""
-        log_probs, back_offs = (
-            [row[codes] if len(row) else codes.view(np.float32) for row, codes in zip(table, orders, strict=False)]
-            for table, orders in ((self.log_prob_values, self.log_probs), (self.back_off_values, self.back_offs))
-        )
-        weights = [self.unigram_back_offs, *back_offs][: model.order - 1]
-        return replace(model, log_probs=[model.log_probs[0], *log_probs], back_offs=weights)
 
 
 def check_bits(bits: int | None) -> None:
     """See that codes may have this width.
 
     Raises:
-        SettingError: They may not.
+        SettingError: They may not, or the width is no whole number.
     """
-    if bits is not None and not FEWEST_BITS <= bits <= MOST_BITS:
-        raise SettingError(f"bits {bits}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
+    if bits is not None and (type(bits) is not int or not FEWEST_BITS <= bits <= MOST_BITS):
+        raise SettingError(f"bits {bits!r}: give {FEWEST_BITS} to {MOST_BITS}, or none to lose nothing")
 
 
 def coded(model: BackOff, bits: int | None) -> Coded:
     """The values of a model in codes of `bits` bits, those of unigrams as they are.
 
-    Probabilities get their codebook first (`codebook`), where an n-gram weighs as much as it occurs in running text.
-    Then the back-off weight of each context is moved so that the probabilities after it have the sum they had, and gets
-    its code; how near they stay to it tells `sums.probability_sums`.
+    An n-gram weighs as much in the codebook of its order (`codebook`) as it occurs in running text. What codes add to
+    the sum of the probabilities after a context, or take from it, goes into a normaliser of that context.
 
     Args:
         model: Any model.
@@ -81,22 +67,30 @@ def coded(model: BackOff, bits: int | None) -> Coded:
         SettingError: `bits` is out of its range.
     """
     check_bits(bits)
-    orders = range(1, model.order)
+    order = model.order
     if bits is None:
         log_probs, back_offs = (
             [values.view(np.uint32) for values in lists[1:]] for lists in (model.log_probs, model.back_offs)
         )
-        tables = [np.zeros((len(orders), 0), np.float32)] * 2
-        return Coded(log_probs, back_offs, _of_unigrams(model, model.back_offs), *tables)
+        tables = [np.zeros((rows, 0), np.float32) for rows in (order - 1, max(order - 2, 0))]
+        return Coded(log_probs, back_offs, [], *tables)
     weights = joint_probabilities(model)
-    first = [codebook(model.log_probs[order], weights[order], bits) for order in orders]
-    moved = _moved(model, [model.log_probs[0], *(values[codes] for values, codes in first)])
-    second = [codebook(moved[order], weights[order], bits) for order in orders[:-1]]
-    tables = [np.zeros((len(orders), 2**bits), np.float32) for _ in range(2)]
-    for table, books in zip(tables, (first, second), strict=True):
-        for row, (values, _) in enumerate(books):
-            table[row] = values
-    return Coded([codes for _, codes in first], [codes for _, codes in second], _of_unigrams(model, moved), *tables)
+    probabilities, shares = (
+        [codebook(values[level], weights[level], bits) for level in range(1, len(values))]
+        for values in (model.log_probs, model.back_offs)
+    )
+    told = replace(
+        model,
+        log_probs=[model.log_probs[0], *(values[codes] for values, codes in probabilities)],
+        back_offs=[*model.back_offs[:1], *(values[codes] for values, codes in shares)],
+    )
+    return Coded(
+        [codes for _, codes in probabilities],
+        [codes for _, codes in shares],
+        normalisers(told, model),
+        _table([values for values, _ in probabilities]),
+        _table([values for values, _ in shares]),
+    )
 
 
 def codebook(values: np.ndarray, weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +106,7 @@ def codebook(values: np.ndarray, weights: np.ndarray, bits: int) -> tuple[np.nda
         bits: 2 ** bits is the most values there may be.
 
     Returns:
-        float32 (2 ** bits,), unused ones 0; uint32 (n,).
+        float32 (values that stand for others,); uint32 (n,).
 
     >>> values, codes = codebook(np.float32([-1, -1.5, -9, 0, -np.inf]), np.ones(5), 2)
     >>> values[codes].tolist()
@@ -121,8 +115,7 @@ def codebook(values: np.ndarray, weights: np.ndarray, bits: int) -> tuple[np.nda
     exact = np.isneginf(values) | (values == 0)
     kept = np.unique(values[exact])
     centres = _centres(values[~exact].astype(np.float64), weights[~exact], 2**bits - len(kept))
-    table = np.zeros(2**bits, np.float32)
-    table[: len(kept)], table[len(kept) : len(kept) + len(centres)] = kept, centres
+    table = np.concatenate([kept, centres]).astype(np.float32)
     codes = np.empty(len(values), np.uint32)
     codes[exact] = np.searchsorted(kept, values[exact])
     codes[~exact] = len(kept) + np.searchsorted((centres[1:] + centres[:-1]) / 2, values[~exact])
@@ -154,25 +147,9 @@ def _cuts(values: np.ndarray, weights: np.ndarray, bins: int) -> np.ndarray:
     return cuts
 
 
-def _moved(model: BackOff, log_probs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The model's back-off weights, moved as much as others in place of its log-probabilities ask for."""
-    moved = []
-    for level, weights in enumerate(model.back_offs, start=1):
-        before, after = (_left(model, level, values) for values in (model.log_probs, log_probs))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            step = np.log(after) - np.log(before)
-        step[~np.isfinite(step) | (weights == 0)] = 0
-        moved.append((weights + step).astype(np.float32))
-    return moved
-
-
-def _left(model: BackOff, level: int, log_probs: Sequence[np.ndarray]) -> np.ndarray:
-    """The back-off weights with which the probabilities after each n-gram of `level` symbols have the sum 1."""
-    longer, shorter = sums_of_children(replace(model, log_probs=log_probs), level)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left: np.ndarray = (1 - longer) / (1 - shorter)
-    return left
-
-
-def _of_unigrams(model: BackOff, back_offs: Sequence[np.ndarray]) -> np.ndarray:
-    return back_offs[0] if len(back_offs) else np.zeros(model.nodes(1), np.float32)
+def _table(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of several lengths as one array, and one column at least."""
+    table = np.zeros((len(rows), max([1, *map(len, rows)])), np.float32)
+    for own, row in zip(table, rows, strict=True):
+        own[: len(row)] = row
+    return table

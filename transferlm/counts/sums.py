@@ -1,4 +1,4 @@
-"""How near to 1 the probabilities of a back-off model sum up, context by context, without listing a vocabulary."""
+"""What the probabilities after the contexts of a back-off model sum up to, without listing a vocabulary."""
 
 from __future__ import annotations
 
@@ -7,43 +7,42 @@ import numpy as np
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import BEGIN, END, UNKNOWN
 
-__all__ = ["joint_probabilities", "probability_sums", "spread_of_sums", "sums_of_children"]
+__all__ = ["MOST_STEPS", "STEP", "joint_probabilities", "normalisers"]
+
+STEP = 2.0**-18
+"""Natural logs a step of a normaliser: under 4e-6, what float32 rounds a text's log-probability by."""
+
+MOST_STEPS = 1 << 30
+"""Of a normaliser, either way: 4,096 nats, more than codes can be wrong by where anything is left of a probability."""
 
 
-def probability_sums(model: BackOff) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of all next symbols' probabilities after each context.
+def normalisers(model: BackOff, original: BackOff) -> list[np.ndarray]:
+    """What to take from all log-probabilities after a context so that they have the sum that they had.
+
+    Rounded up to whole steps, so that a sum falls short of what it was by less than one and never exceeds it. What is
+    taken after a context is taken before the longer ones that back off to it are summed.
+
+    Args:
+        model: Other values for the n-grams of two symbols and more of
+        original: a model whose probabilities have the sums that are wanted.
 
     Returns:
-        float64 (contexts,): the sums after the n-grams of every order but the highest; float64 (contexts,): how often
-        each is the longest known context in text that the model itself would write, as shares of 1.
+        int64 (nodes,) for each level but the highest: steps of `STEP`; 0 where there is no sum.
     """
-    joint = joint_probabilities(model)
-    unlisted = 0.0 if UNKNOWN in model.symbols[0] else np.exp(model.unknown)
-    shorter_sums = np.array([np.exp(model.log_probs[0].astype(np.float64)).sum() + unlisted])
-    sums, shares = [np.zeros(0)], [np.zeros(0)]
+    steps = []
+    wanted = sums = np.array([_of_unigrams(original)])
+    shorter = model.log_probs[0].astype(np.float64)
     for level in range(1, model.order):
-        longer, shorter = sums_of_children(model, level)
-        weights = np.exp(model.back_offs[level - 1].astype(np.float64))
-        suffixes = model.suffixes[level - 1]
-        shorter_sums = longer + weights * (shorter_sums[suffixes] - shorter)
-        sums.append(shorter_sums)
-        share = joint[level - 1].copy()
-        if level + 1 < model.order:
-            share -= np.bincount(model.suffixes[level], joint[level], len(share))
-        shares.append(np.maximum(share, 0))
-    told = np.concatenate(shares)
-    return np.concatenate(sums), told / max(told.sum(), np.finfo(np.float64).tiny)
-
-
-def spread_of_sums(model: BackOff, share: float = 0.98) -> tuple[float, float]:
-    """The sums between which those after a share of all contexts lie, each counted as often as it comes; 1 for none."""
-    sums, shares = probability_sums(model)
-    if not len(sums):
-        return 1.0, 1.0
-    order = np.argsort(sums)
-    up_to = np.cumsum(shares[order])
-    low, high = np.searchsorted(up_to, [(1 - share) / 2 * up_to[-1], (1 + share) / 2 * up_to[-1]])
-    return float(sums[order[low]]), float(sums[order[high]])
+        wanted = _sums(original, level, original.log_probs[level - 1], wanted)
+        raw = _sums(model, level, shorter, sums)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = np.log(raw) - np.log(wanted)
+        excess[~np.isfinite(excess)] = 0
+        own = np.clip(np.ceil(excess / STEP), -MOST_STEPS, MOST_STEPS)
+        sums = raw * np.exp(-own * STEP)
+        shorter = model.log_probs[level] - own[model.parents[level]] * STEP
+        steps.append(own.astype(np.int64))
+    return steps
 
 
 def joint_probabilities(model: BackOff) -> list[np.ndarray]:
@@ -55,13 +54,25 @@ def joint_probabilities(model: BackOff) -> list[np.ndarray]:
     return [np.maximum(probabilities, np.finfo(np.float64).tiny) for probabilities in joint]
 
 
-def sums_of_children(model: BackOff, level: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities summed over the symbols that are listed after each n-gram of `level` symbols.
+def _of_unigrams(model: BackOff) -> float:
+    unlisted = 0.0 if UNKNOWN in model.symbols[0] else np.exp(model.unknown)
+    return float(np.exp(model.log_probs[0].astype(np.float64)).sum() + unlisted)
 
-    Returns:
-        float64 (nodes,): of the longer n-grams; float64 (nodes,): of the same symbols after the n-gram's suffix.
+
+def _sums(model: BackOff, level: int, shorter: np.ndarray, shorter_sums: np.ndarray) -> np.ndarray:
+    """Sums after the n-grams of `level` symbols, float64 (nodes,): of their children, and of what backing off gives.
+
+    Args:
+        model: Its values from the children on are read.
+        level: 1 or more.
+        shorter: Log-probabilities of the n-grams of `level` symbols themselves, as they are backed off to.
+        shorter_sums: Sums after the n-grams of one symbol less.
     """
     parents, nodes = model.parents[level], model.nodes(level)
-    longer = np.exp(model.log_probs[level].astype(np.float64))
-    shorter = np.exp(model.log_probs[level - 1].astype(np.float64))[model.suffixes[level]]
-    return np.bincount(parents, longer, nodes), np.bincount(parents, shorter, nodes)
+    longer = np.bincount(parents, np.exp(model.log_probs[level].astype(np.float64)), nodes)
+    listed = np.bincount(parents, np.exp(shorter.astype(np.float64))[model.suffixes[level]], nodes)
+    rest = np.maximum(shorter_sums[model.suffixes[level - 1]] - listed, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        backed_off = np.exp(model.back_offs[level - 1].astype(np.float64)) * rest
+    summed: np.ndarray = longer + np.where(rest > 0, backed_off, 0)
+    return summed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from transferlm.counts import _compact_trie_kernels as kernels
 from transferlm.counts._compact_trie_parts import numbers_of, width_of
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.compact_trie import CompactTrie
+from transferlm.counts.sums import STEP
 from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import ModelFolderError
 
@@ -27,7 +29,7 @@ class _Level(NamedTuple):
 
 
 def unpacked(trie: CompactTrie) -> BackOff:
-    """A model whose compact trie, its values kept as they are, gives the same probabilities to the bit.
+    """A model with the same probabilities: to the bit where values are kept so, else within what float32 rounds.
 
     Raises:
         ModelFolderError: The trie's arrays don't fit together: its folder is damaged.
@@ -42,6 +44,12 @@ def unpacked(trie: CompactTrie) -> BackOff:
             (trie.back_offs, trie.back_off_values, trie.order - 1),
         )
     )
+    taken = _taken(trie, levels)
+    for level, own, values in zip(levels[1:], taken, log_probs, strict=False):
+        values -= own[level.parents].astype(np.float32)
+        np.minimum(values, 0, out=values)
+    for own, values in zip(taken[1:], back_offs, strict=False):
+        values -= own.astype(np.float32)
     model = BackOff(
         symbols=[level.symbols for level in levels],
         parents=[level.parents for level in levels],
@@ -99,12 +107,25 @@ def _orders(trie: CompactTrie) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             bounds = first[begin : end + 1]
 
 
+def _taken(trie: CompactTrie, levels: Sequence[_Level]) -> list[np.ndarray]:
+    """Normalisers of the n-grams of every order but the highest, float64; none where values are kept to the bit."""
+    if trie.bits is None:
+        return []
+    fewest, most = trie.normaliser_bounds.tolist()
+    steps = fewest + numbers_of(trie.normalisers, int(trie.levels[max(trie.order - 2, 0)]), width_of(most - fewest))
+    orders = zip(levels[1:], pairwise(trie.levels.tolist()), strict=False)
+    beyond = [(STEP * steps[begin:end])[level.places] for level, (begin, end) in orders if end <= len(steps)]
+    return [trie.unigrams[levels[0].places, kernels.TAKEN].astype(np.float64), *beyond]
+
+
 def _values(trie: CompactTrie, words: np.ndarray, table: np.ndarray, order: int) -> np.ndarray:
     """What the codes of one order's n-grams stand for."""
     begin, end = trie.levels[order - 2 : order].tolist()
     if trie.bits is None:
         return words.view(np.float32)[begin:end]
-    found: np.ndarray = table[order - 2][numbers_of(words, end, trie.bits)[begin:]]
+    codes = numbers_of(words, end, width_of(table.shape[1] - 1))[begin:]
+    _demand(codes.max(initial=0) < table.shape[1])
+    found: np.ndarray = table[order - 2][codes]
     return found
 
 

@@ -21,8 +21,9 @@ from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import FIRST_WORD, UNKNOWN
 from transferlm.errors import DataError
 from transferlm.models._arpa_reader import BLOCK, NEVER, SPECIAL, Reader
+from transferlm.text.lexicon import Lexicon
 
-__all__ = ["read_arpa", "write_arpa", "visible"]
+__all__ = ["read_arpa", "write_arpa", "written"]
 
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _WHITE = re.compile("[ \t\n\r\x0b\x0c\0]")
@@ -76,7 +77,7 @@ def read_arpa(path: str | Path) -> tuple[list[bytes], BackOff]:
     Raises:
         DataError: The file is none, is cut short, goes on after its end, contradicts its own counts, holds a
             log-probability that is above 0 or not a number, an n-gram twice, a word that is not among the unigrams or
-            no UTF-8, or no `</s>`.
+            no UTF-8, or no `</s>`; or backing off to an n-gram that is not listed gives more than 1.
     """
     path = Path(path)
     try:
@@ -87,9 +88,13 @@ def read_arpa(path: str | Path) -> tuple[list[bytes], BackOff]:
         raise DataError(f"can't be decompressed further ({problem}): fetch it again", path=path, line=line) from None
 
 
-def visible(word: str) -> str:
-    """The word with characters that the format can't hold by their names: a space is `<U+0020>`."""
-    return "".join(f"<U+{ord(letter):04X}>" if letter.isspace() or letter == "\0" else letter for letter in word)
+def written(lexicon: Lexicon) -> Callable[[int], str]:
+    """How words stand in a file: as they are; but a character that is white space by its name, such as `<U+0020>`."""
+    return lexicon.word if lexicon.unit == "word" else lambda symbol: _visible(lexicon.word(symbol))
+
+
+def _visible(letter: str) -> str:
+    return f"<U+{ord(letter):04X}>" if letter.isspace() or letter == "\0" else letter
 
 
 def _words(back_off: BackOff, word_of: Callable[[int], str], path: Path) -> pa.Array:

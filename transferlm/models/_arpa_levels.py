@@ -10,7 +10,22 @@ import numpy as np
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import UNKNOWN
 
-__all__ = ["Level", "linked", "sorting"]
+__all__ = ["AboveOneError", "Level", "linked", "sorting"]
+
+_ROUNDING = 1e-4
+"""Nats by which decimals may bring a probability of 1 above it."""
+
+
+class AboveOneError(ValueError):
+    """Backing off gives an n-gram that is not listed a probability above 1.
+
+    Args:
+        gram: uint32 (order,): its symbols.
+    """
+
+    def __init__(self, gram: np.ndarray) -> None:
+        super().__init__("a probability above 1")
+        self.gram = gram
 
 
 class Level(NamedTuple):
@@ -33,6 +48,9 @@ def linked(levels: list[Level]) -> BackOff:
     """The model of these n-grams; the first level lists every symbol that another one holds.
 
     An n-gram whose beginning or end is missing one level lower gets it, with the probability of backing off.
+
+    Raises:
+        AboveOneError: That is none.
     """
     links: list[_Links] = []
     while len(links) < len(levels):
@@ -117,6 +135,10 @@ def _completed(levels: list[Level], links: list[_Links]) -> list[np.ndarray]:
     for below, level, link in zip(levels, levels[1:], links[1:], strict=False):
         shorter = completed[-1][link.suffixes]
         shorter = below.back_offs[link.parents] + shorter
+        above = np.flatnonzero(np.isnan(level.log_probs) & (shorter > _ROUNDING))
+        if len(above):
+            raise AboveOneError(level.grams[above[0]])
+        shorter = np.minimum(shorter, 0)
         completed.append(np.where(np.isnan(level.log_probs), shorter, level.log_probs))
     return completed
 

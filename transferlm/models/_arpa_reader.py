@@ -13,7 +13,7 @@ import numpy as np
 from transferlm.counts.back_off import BackOff
 from transferlm.counts.symbols import BEGIN, END, FIRST_WORD, UNKNOWN
 from transferlm.errors import DataError
-from transferlm.models._arpa_levels import Level, linked, sorting
+from transferlm.models._arpa_levels import AboveOneError, Level, linked, sorting
 
 __all__ = ["BLOCK", "NEVER", "SPECIAL", "Reader"]
 
@@ -24,7 +24,9 @@ NEVER = -99.0
 _LARGEST = float(np.finfo(np.float32).max) / np.log(10)
 """Beyond it a number is infinite as a natural logarithm in single precision."""
 SPECIAL = {BEGIN: "<s>", END: "</s>", UNKNOWN: "<unk>"}
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)$")
+_COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})$")
+_MARK = b"\xef\xbb\xbf"
+"""U+FEFF, which some editors put before UTF-8."""
 
 
 class _Section(NamedTuple):
@@ -46,7 +48,7 @@ class Reader:
     def read(self) -> tuple[list[bytes], BackOff]:
         """The words and the model."""
         counts = self._header()
-        levels = []
+        sections = []
         for order, count in enumerate(counts, start=1):
             if order > 1:
                 self._opens(self._next(), order)
@@ -55,9 +57,16 @@ class Reader:
                 at = int(np.flatnonzero(section.back_offs)[0])
                 told = "an n-gram of the highest order has a back-off weight: does the header count all orders?"
                 self._fail(told, section.line + at)
-            levels.append(self._sorted(section))
+            sections.append(section)
         self._ends()
-        return sorted(word for word, symbol in self._ids.items() if symbol >= FIRST_WORD), linked(levels)
+        words = sorted(word for word, symbol in self._ids.items() if symbol >= FIRST_WORD)
+        try:
+            return words, linked([self._sorted(section) for section in sections])
+        except AboveOneError as error:
+            section = sections[len(error.gram) - 2]
+            at = int(np.flatnonzero(np.all(section.grams == error.gram[:-1], axis=1))[0])
+            told = "is not listed, and backing off gives it a probability above 1: this back-off weight is too large"
+            self._fail(f"n-gram {_shown(self._written(error.gram))} {told}", section.line + at)
 
     def _fail(self, message: str, line: int | None = None) -> NoReturn:
         raise DataError(message, path=self._path, line=self._line if line is None else line)
@@ -66,7 +75,7 @@ class Reader:
         """The next line that isn't blank, stripped; empty at the end of the file."""
         for line in self._file:
             self._line += 1
-            if stripped := line.strip():
+            if stripped := (line.removeprefix(_MARK) if self._line == 1 else line).strip():
                 return stripped
         return b""
 
@@ -158,6 +167,8 @@ class Reader:
         """One column as float64, 0 where a line has none."""
         found = [row[column] if len(row) > column else b"0" for row in rows]
         try:
+            if b"_" in b"".join(found):  # which Python allows in numbers
+                raise ValueError
             return np.fromiter(map(float, found), np.float64, len(found))
         except ValueError:
             at = next(i for i, number in enumerate(found) if not _is_number(number))
@@ -193,11 +204,13 @@ class Reader:
         twice = np.flatnonzero(np.all(grams[1:] == grams[:-1], axis=1))
         if len(twice):
             at = twice[np.argmin(rows[twice + 1])]
-            words = {symbol: word for word, symbol in self._ids.items()}
-            gram = b" ".join(words[symbol] for symbol in grams[at].tolist())
             before, line = section.line + int(rows[at]), section.line + int(rows[at + 1])
-            self._fail(f"n-gram {_shown(gram)} stands on line {before} already: keep one", line)
+            self._fail(f"n-gram {_shown(self._written(grams[at]))} stands on line {before} already: keep one", line)
         return Level(grams, _natural(section.log_probs[rows]), _natural(section.back_offs[rows]))
+
+    def _written(self, gram: np.ndarray) -> bytes:
+        words = {symbol: word for word, symbol in self._ids.items()}
+        return b" ".join(words[symbol] for symbol in gram.tolist())
 
 
 def _wrong_numbers(section: _Section) -> Iterator[tuple[np.ndarray, str]]:
@@ -217,7 +230,7 @@ def _is_number(text: bytes) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return b"_" not in text
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

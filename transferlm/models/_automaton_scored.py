@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -17,31 +17,15 @@ from transferlm import storage
 from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import save_arrays
 from transferlm.counts.pieces import THREADS
-from transferlm.errors import SettingError
+from transferlm.counts.scorer import Scorer
+from transferlm.errors import ModelFolderError, SettingError
 from transferlm.models._spelling import Spelling
 from transferlm.models._symbol_sampling import SymbolContinuation
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
 from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 from transferlm.text.windows import windows
 
-__all__ = ["THREADS", "AutomatonScored", "BackOffScored", "Scorer"]
-
-
-class Scorer(Protocol):
-    """What gives symbols their probabilities: an `Automaton`, or a `CompactTrie`."""
-
-    @property
-    def order(self) -> int:
-        """Symbols in the longest n-gram."""
-
-    def score(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Natural logs of the probability of every symbol given those before it in its text."""
-
-    def next_log_probs(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
-        """The distribution of the next symbol after each context."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All there is to keep."""
+__all__ = ["THREADS", "AutomatonScored", "BackOffScored", "check_words"]
 
 
 class BackOffScored(Model, Causal):
@@ -141,8 +125,8 @@ class BackOffScored(Model, Causal):
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary).
 
-        Each row is made to sum to 1, and `token_scores` is not: of a model in 32 bits they differ by less than 1e-5, of
-        one in codes of a few bits by as much as its sums do from 1.
+        Each row is made to sum to 1, and `token_scores` is not: they differ by what 32 bits round, less than 1e-5, and
+        by as much as the sums of an ARPA file that is no distribution differ from 1.
         """
         lexicon, scorer = self._known()
         found = lexicon.encode(contexts)
@@ -154,17 +138,20 @@ class BackOffScored(Model, Causal):
     def _continuation(self, prompt: str, generator: np.random.Generator) -> SymbolContinuation:
         """A text whose last words are its state.
 
-        Where `<unk>` was a word of the corpus (something was seen after it) it is drawn as one. Else UNKNOWN becomes a
-        word that is not known, spelled out; or it is barred: in a closed vocabulary, and by character, where it would
-        be any code point of Unicode.
+        Where `<unk>` was a word of the corpus it is drawn as one. Else UNKNOWN becomes a word that is not known,
+        spelled out; or it is barred: in a closed vocabulary, and by character, where it would be any code point.
         """
         lexicon, scorer = self._known()
-        after_unknown, after_nothing = scorer.next_log_probs([np.array([UNKNOWN]), np.zeros(0, np.uint32)])
-        if not np.array_equal(after_unknown, after_nothing):
+        if self._unknown_is_a_word:
             return SymbolContinuation(lexicon, scorer, prompt, lambda: UNKNOWN_WORD)
         if self.open_vocabulary and self.unit == "word" and len(lexicon):
             return SymbolContinuation(lexicon, scorer, prompt, lambda: self._spelling.draw(generator))
         return SymbolContinuation(lexicon, scorer, prompt)
+
+    @property
+    def _unknown_is_a_word(self) -> bool:
+        """Whether `<unk>` was a word of the corpus, as far as longer n-grams tell: with order 1 none does."""
+        return self._known()[1].goes_on_after_unknown
 
     def copy(self) -> Self:
         """An independent model: its arrays are never changed, so that both may hold the same ones."""
@@ -182,3 +169,14 @@ class AutomatonScored(BackOffScored):
     @abstractmethod
     def _known(self) -> tuple[Lexicon, Automaton]:
         """The words, and the automaton that scores them."""
+
+
+def check_words(path: Path, lexicon: Lexicon, scorer: Scorer) -> None:
+    """See that words and scorer of one file belong together.
+
+    Raises:
+        ModelFolderError: They do not.
+    """
+    if lexicon.size != scorer.vocabulary:
+        told = f"words for {lexicon.size:,} symbols and probabilities of {scorer.vocabulary:,}"
+        raise ModelFolderError(f"{path} holds {told}, so of two models: copy it again")

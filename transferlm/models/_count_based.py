@@ -19,12 +19,12 @@ from transferlm.counts.pieces import THREADS
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models._arpa import visible, write_arpa
-from transferlm.models._automaton_scored import AutomatonScored
+from transferlm.models._arpa import write_arpa, written
+from transferlm.models._automaton_scored import AutomatonScored, check_words
 from transferlm.models._discounting import Estimate
 from transferlm.models.base import CountBased, digest, made_from
 from transferlm.text.corpus import Corpus
-from transferlm.text.lexicon import UNITS, Lexicon
+from transferlm.text.lexicon import UNITS, UNKNOWN, Lexicon
 
 __all__ = ["BackOffModel", "memory_bytes"]
 
@@ -123,10 +123,16 @@ class BackOffModel(AutomatonScored, CountBased):
             raise DataError(f"this {self.family} model has counted no text yet: pretrain it first")
         return self.counts.lexicon, self._automaton
 
+    @property
+    def _unknown_is_a_word(self) -> bool:
+        """Whether `<unk>` was counted: windows begin at every word, and stand sorted by it."""
+        first = self.counts.table.grams[:, 0]
+        at = int(np.searchsorted(first, UNKNOWN))
+        return at < len(first) and int(first[at]) == UNKNOWN
+
     def export(self, path: Path) -> None:
-        """Write an ARPA file (`.gz` too), which other n-gram tools read; characters that are white space are named."""
-        lexicon, back_off = self.counts.lexicon, self.estimated().back_off()
-        write_arpa(path, back_off, lambda symbol: visible(lexicon.word(symbol)))
+        """Write an ARPA file (`.gz` too), which other n-gram tools read; by character white space is named."""
+        write_arpa(path, self.estimated().back_off(), written(self.counts.lexicon))
 
     # ---------------------------------------------------------------- identity and storage
 
@@ -166,6 +172,7 @@ class BackOffModel(AutomatonScored, CountBased):
             raise ModelFolderError(f"{path}: {error}") from None
         if model._counted.table.order != model.order or model._automaton.order != model.order:
             raise ModelFolderError(f"{path} holds n-grams of another order than {model.order}: copy it again")
+        check_words(path, model._counted.lexicon, model._automaton)
         model._facts = facts
         return model
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from transferlm.errors import DataError, SettingError, alternatives
+from transferlm.text.white_space import WHITE_SPACE
 
 if TYPE_CHECKING:
     from transferlm.models.base import Causal
@@ -220,5 +221,5 @@ def put_together(prompt: str, drawn: str, separator: str) -> str:
     >>> put_together("the film", "was good", " "), put_together("the film ", "was", " "), put_together("电", "影", "")
     ('the film was good', 'the film was', '电影')
     """
-    parted = not (prompt and drawn) or prompt[-1].isspace()
+    parted = not (prompt and drawn) or WHITE_SPACE.match(prompt[-1])
     return prompt + ("" if parted else separator) + drawn

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transferlm.counts.scorer import Scorer
 from transferlm.models._sampling import Continuation, put_together
 from transferlm.text.lexicon import END, UNKNOWN, Lexicon
-
-if TYPE_CHECKING:
-    from transferlm.models._automaton_scored import Scorer
 
 __all__ = ["SymbolContinuation"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from transferlm import storage
 from transferlm.counts.mapped_arrays import map_arrays, part, prefixed
 from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.models._automaton_scored import BackOffScored
+from transferlm.models._automaton_scored import BackOffScored, check_words
 from transferlm.models.base import digest, made_from
 from transferlm.text.lexicon import UNITS, Lexicon
 
@@ -62,4 +62,5 @@ class Uncounted(BackOffScored):
             model._content = lexicon, kind.from_arrays(part(f"{name}.", arrays))
         except ModelFolderError as error:
             raise ModelFolderError(f"{path}: {error}") from None
+        check_words(path, *model._content)
         return model

@@ -50,14 +50,15 @@ class Arpa(Uncounted, AutomatonScored):
 
         Raises:
             DataError: The file is damaged; the message names the line.
-            UnsupportedError: It was exported from a model by character and names white space, which is not read back.
+            UnsupportedError: It was exported from a model by character (its words are single ones or names of
+                characters) and names white space, which is not read back.
         """
         encoded, back_off = read_arpa(path)
         words = [word.decode("utf-8", "surrogatepass") for word in encoded]
-        named = next((word for word in words if _NAMED.fullmatch(word)), None)
-        if named is not None:
+        named = [word for word in words if _NAMED.fullmatch(word)]
+        if named and len(named) == sum(len(word) > 1 for word in words):
             raise UnsupportedError(
-                f"{path} was made from a model by character and holds {named}, the name of a character that no ARPA"
+                f"{path} was made from a model by character and holds {named[0]}, the name of a character that no ARPA"
                 " file can hold: open the model's own folder instead"
             )
         single = all(len(word) == 1 for word in words) and not all(word.isascii() for word in words)

@@ -165,14 +165,18 @@ class Cached(Model, Causal, Composite):
             Mean nats a token of these texts afterwards.
 
         Raises:
-            DataError: There is no text.
+            DataError: There is no text, or a token of it has probability 0.
         """
         corpus, symbols = Corpus.of(texts), _Symbols(self.model)
         parts, logs = [], []
         for window, (found,) in scored_windows([self.model], corpus, context):
             parts.append(symbols.joined(window, found))
             logs += [scores.log_probs for scores in found]
-        trial = _Trial(parts, np.concatenate(logs), context == "stream")
+        joined = np.concatenate(logs)
+        impossible = np.flatnonzero(np.isneginf(joined))
+        if len(impossible):
+            raise DataError(f"token {impossible[0] + 1:,} of {corpus.name} has no probability: no cache can be fitted")
+        trial = _Trial(parts, joined, context == "stream")
         lives, weights, nats = trial.best(*self._settings())
         self.adjust(half_lives=_told(lives), concentrations=_told(weights))
         return nats

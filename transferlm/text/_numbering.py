@@ -13,6 +13,7 @@ import numpy as np
 from transferlm.errors import DataError
 from transferlm.text import _lexicon_kernels as kernels
 from transferlm.text import _word_list_kernels as word_lists
+from transferlm.text.white_space import WHITE_SPACE
 
 __all__ = [
     "GrowingWords",
@@ -45,7 +46,7 @@ class ReservedWordError(DataError):
     @staticmethod
     def concerns(text: str) -> bool:
         """Whether this text is such a one."""
-        return not {"<s>", "</s>"}.isdisjoint(text.split())
+        return not {"<s>", "</s>"}.isdisjoint(WHITE_SPACE.split(text))
 
 
 class GrowingWords:
