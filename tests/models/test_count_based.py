@@ -122,7 +122,7 @@ def test_unknown_words_are_spelled_out() -> None:
         model.log_probs([t])[0] for t in ("the film", "the firm", "the 电影", "the <unk>")
     )
     assert known > unknown > strange > -math.inf
-    assert literal > unknown, "the word <unk> is a word by itself"
+    assert -math.inf < literal < known, "a corpus without <unk> has it spelled out like others"
     assert not model.vocabulary.closed
     assert score(model, ["the firm"]).bits_per_byte is not None
 
@@ -288,3 +288,19 @@ def test_a_model_without_text_is_saved_as_what_it_is(tmp_path: Path) -> None:
     assert (opened.order, opened.open_vocabulary) == (4, False)
     with pytest.raises(DataError, match="has counted no text yet"):
         opened.log_probs(["a"])
+
+
+def test_unk_as_a_word_leaves_something_to_new_words_and_takes_no_more_than_its_own() -> None:
+    """Counted 3 times where one word was seen once: of UNKNOWN's probability 3/4 are its own, the rest is spelled."""
+    texts = ["a <unk> b", "b <unk>", "a a <unk> c"]
+    model = tl.models.KneserNey(order=2).fit(texts)
+    unknown = np.exp(model.next_log_probs([""])[0, 3])
+    steps = {word: np.exp(next(model.token_scores([word])).log_probs[0]) for word in ("<unk>", "x", "ab", "<unk")}
+    assert steps["<unk>"] == pytest.approx(0.75 * unknown)
+    assert 0 < steps["x"] + steps["ab"] + steps["<unk"] < 0.25 * unknown
+    plain = tl.models.KneserNey(order=2).fit(["a b", "b"])
+    assert next(plain.token_scores(["<unk>"])).log_probs[0] < np.log(0.01), "never counted, it is spelled like others"
+    closed = tl.models.KneserNey(order=2, open_vocabulary=False).fit(texts)
+    assert next(closed.token_scores(["<unk>"])).log_probs[0] == pytest.approx(np.log(unknown))
+    small = tl.compress(model)
+    assert small.log_probs(["<unk> x a"]) == pytest.approx(model.log_probs(["<unk> x a"]), abs=1e-3)  # type: ignore[attr-defined]

@@ -38,6 +38,7 @@ SIZES = {
     "automaton.first": (4 * WORDS + 1,),
     "automaton.symbols": (8 * WORDS,),
     "automaton.log_probs": (8 * WORDS,),
+    "literal_share": (1,),
     "trie.unigrams": (WORDS + 4, 3),
     "trie.unigram_first": (WORDS + 5,),
     "trie.levels": (3,),
@@ -65,7 +66,7 @@ def make_huge(weights: Path) -> None:
     length = int.from_bytes(content[:8], "little")
     header, at = json.loads(content[8 : 8 + length]), 0
     for name, told in header.items():
-        size = int(np.prod(SIZES[name])) * {"U8": 1, "U32": 4, "F32": 4, "I64": 8}[told["dtype"]]
+        size = int(np.prod(SIZES[name])) * {"U8": 1, "U32": 4, "F32": 4, "I64": 8, "F64": 8}[told["dtype"]]
         told |= {"shape": list(SIZES[name]), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()

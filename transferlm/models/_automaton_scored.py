@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -110,13 +111,19 @@ class BackOffScored(Model, Causal):
         return summed
 
     def _spell(self, texts: Sequence[str], ids: np.ndarray, logs: np.ndarray) -> None:
-        """Multiply the probability of an unknown word by that of its spelling; `<unk>` itself is a word like others."""
+        """Share the probability of UNKNOWN out: what is `<unk>`'s own, and the rest to each word by its spelling.
+
+        So that all strings together have no more than 1, where a corpus has `<unk>` as a word of its own too.
+        """
         unknown = np.flatnonzero(ids == UNKNOWN)
         if not self.open_vocabulary or not len(unknown):
             return
-        words = self._known()[0].unknown_words(texts)
-        spelled = [row for row, word in enumerate(words) if word != UNKNOWN_WORD]
-        logs[unknown[spelled]] += self._spelling.log_probs([words[row] for row in spelled])
+        words, literal = self._known()[0].unknown_words(texts), self._literal_share
+        spelled = [row for row, word in enumerate(words) if word != UNKNOWN_WORD or not literal]
+        logs[unknown] += math.log(literal) if literal else 0.0
+        if spelled:
+            rest = math.log1p(-literal) - (math.log(literal) if literal else 0.0)
+            logs[unknown[spelled]] += rest + self._spelling.log_probs([words[row] for row in spelled])
 
     @cached_property
     def _spelling(self) -> Spelling:
@@ -138,20 +145,27 @@ class BackOffScored(Model, Causal):
     def _continuation(self, prompt: str, generator: np.random.Generator) -> SymbolContinuation:
         """A text whose last words are its state.
 
-        Where `<unk>` was a word of the corpus it is drawn as one. Else UNKNOWN becomes a word that is not known,
-        spelled out; or it is barred: in a closed vocabulary, and by character, where it would be any code point.
+        UNKNOWN is drawn as `<unk>` as often as it was a word of the corpus, else as a word that is not known, spelled
+        out; it is barred where it can't be either: in a closed vocabulary without `<unk>`, and by character, where it
+        would be any code point.
         """
         lexicon, scorer = self._known()
-        if self._unknown_is_a_word:
-            return SymbolContinuation(lexicon, scorer, prompt, lambda: UNKNOWN_WORD)
-        if self.open_vocabulary and self.unit == "word" and len(lexicon):
-            return SymbolContinuation(lexicon, scorer, prompt, lambda: self._spelling.draw(generator))
-        return SymbolContinuation(lexicon, scorer, prompt)
+        literal, spelled = self._literal_share, self.open_vocabulary and self.unit == "word" and len(lexicon) > 0
+        if not literal and not spelled:
+            return SymbolContinuation(lexicon, scorer, prompt)
+
+        def unknown() -> str:
+            return self._spelling.draw(generator) if spelled and generator.random() >= literal else UNKNOWN_WORD
+
+        return SymbolContinuation(lexicon, scorer, prompt, unknown)
 
     @property
-    def _unknown_is_a_word(self) -> bool:
-        """Whether `<unk>` was a word of the corpus, as far as longer n-grams tell: with order 1 none does."""
-        return self._known()[1].goes_on_after_unknown
+    def _literal_share(self) -> float:
+        """How much of UNKNOWN's probability is that of `<unk>` as a word of the corpus; the rest is that of new words.
+
+        Where counts don't tell, a half where longer n-grams say that it was one (with order 1 none does), else nothing.
+        """
+        return 0.5 if self._known()[1].goes_on_after_unknown else 0.0
 
     def copy(self) -> Self:
         """An independent model: its arrays are never changed, so that both may hold the same ones."""

@@ -16,6 +16,7 @@ from transferlm.counts.automaton import Automaton
 from transferlm.counts.counted_text import CountedText
 from transferlm.counts.mapped_arrays import map_arrays, part, prefixed
 from transferlm.counts.pieces import THREADS
+from transferlm.counts.symbols import FIRST_WORD, UNKNOWN
 from transferlm.counts.table import HIGHEST_ORDER
 from transferlm.counts.trie import Trie
 from transferlm.errors import DataError, ModelFolderError, SettingError
@@ -24,7 +25,7 @@ from transferlm.models._automaton_scored import AutomatonScored, check_words
 from transferlm.models._discounting import Estimate
 from transferlm.models.base import CountBased, digest, made_from
 from transferlm.text.corpus import Corpus
-from transferlm.text.lexicon import UNITS, UNKNOWN, Lexicon
+from transferlm.text.lexicon import UNITS, Lexicon
 
 __all__ = ["BackOffModel", "memory_bytes"]
 
@@ -100,7 +101,8 @@ class BackOffModel(AutomatonScored, CountBased):
     def adopt(self, counts: CountedText) -> None:
         """Take these counts for one's own and estimate anew."""
         estimate = self.estimated(counts)
-        facts, made = {**estimate.facts, "notes": list(estimate.notes)}, [estimate.back_off()]
+        facts = {**estimate.facts, "notes": list(estimate.notes), "literal_share": _share_of_literal(counts)}
+        made = [estimate.back_off()]
         del estimate
         self._automaton = Automaton.of(made.pop(), THREADS, counts.lexicon.size)  # which lets go of it half-way
         self._counted, self._facts = counts, facts
@@ -124,11 +126,9 @@ class BackOffModel(AutomatonScored, CountBased):
         return self.counts.lexicon, self._automaton
 
     @property
-    def _unknown_is_a_word(self) -> bool:
-        """Whether `<unk>` was counted: windows begin at every word, and stand sorted by it."""
-        first = self.counts.table.grams[:, 0]
-        at = int(np.searchsorted(first, UNKNOWN))
-        return at < len(first) and int(first[at]) == UNKNOWN
+    def _literal_share(self) -> float:
+        """As the counts have it (`_share_of_literal`)."""
+        return float(self._facts["literal_share"])
 
     def export(self, path: Path) -> None:
         """Write an ARPA file (`.gz` too), which other n-gram tools read; by character white space is named."""
@@ -163,7 +163,7 @@ class BackOffModel(AutomatonScored, CountBased):
         if folder.said("model").get("trained") is False:
             return model
         facts = folder.said("model").get("estimated")
-        if not isinstance(facts, dict) or not isinstance(facts.get("notes"), list):
+        if not isinstance(facts, dict) or not isinstance(facts.get("notes"), list) or not _is_share(facts):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST} does not tell what was estimated: copy it again")
         try:
             model._counted = CountedText.from_arrays(model.unit, arrays)
@@ -175,6 +175,25 @@ class BackOffModel(AutomatonScored, CountBased):
         check_words(path, model._counted.lexicon, model._automaton)
         model._facts = facts
         return model
+
+
+def _is_share(facts: dict[str, Any]) -> bool:
+    share = facts.get("literal_share")
+    return isinstance(share, float) and 0 <= share < 1
+
+
+def _share_of_literal(counts: CountedText) -> float:
+    """How often the unknown is `<unk>`, written so in the corpus, and not a new word: c / (c + n_1).
+
+    The chance of a new word is that of words seen once (Good 1953), one at least.
+    """
+    first, times = counts.table.grams[:, 0], counts.table.counts
+    literal = float(times[np.searchsorted(first, UNKNOWN) : np.searchsorted(first, UNKNOWN, side="right")].sum())
+    if not literal:
+        return 0.0
+    words = np.bincount(first, times)[FIRST_WORD:]
+    once = int(np.count_nonzero((words > 0) & (words <= 1)))
+    return literal / (literal + max(1, once))
 
 
 def memory_bytes(said: str) -> int:

@@ -16,6 +16,9 @@ from transferlm.text.lexicon import UNITS, Lexicon
 __all__ = ["Uncounted"]
 
 
+_LITERAL = "literal_share"
+
+
 class Uncounted(BackOffScored):
     """A model that another one's file or folder was made into.
 
@@ -29,6 +32,7 @@ class Uncounted(BackOffScored):
     adjustable: ClassVar[frozenset[str]] = frozenset({"open_vocabulary"})
 
     _content: tuple[Lexicon, Any] | None = None
+    _literal: float | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
@@ -45,11 +49,18 @@ class Uncounted(BackOffScored):
         lexicon, scorer = self._known()
         arrays = scorer.arrays()
         parts = [np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)]
-        return digest(self.family, self.unit, str(self.open_vocabulary), lexicon.hash, *parts)
+        settings = f"{self.open_vocabulary} {self._literal}"
+        return digest(self.family, self.unit, settings, lexicon.hash, *parts)
+
+    @property
+    def _literal_share(self) -> float:
+        """As the model that it was made from had it, where that knew."""
+        return super()._literal_share if self._literal is None else self._literal
 
     def _arrays(self) -> dict[str, np.ndarray]:
         lexicon, scorer = self._known()
-        return prefixed("lexicon.", lexicon.arrays()) | prefixed(f"{self.scorer[0]}.", scorer.arrays())
+        arrays = prefixed("lexicon.", lexicon.arrays()) | prefixed(f"{self.scorer[0]}.", scorer.arrays())
+        return arrays if self._literal is None else {**arrays, _LITERAL: np.array([self._literal])}
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
@@ -63,4 +74,9 @@ class Uncounted(BackOffScored):
         except ModelFolderError as error:
             raise ModelFolderError(f"{path}: {error}") from None
         check_words(path, *model._content)
+        literal = arrays.get(_LITERAL)
+        if literal is not None:
+            if literal.shape != (1,) or not 0 <= literal[0] < 1:
+                raise ModelFolderError(f"{path}: {_LITERAL} is no share below 1: copy it again")
+            model._literal = float(literal[0])
         return model

@@ -71,7 +71,7 @@ class Compact(Uncounted, Exportable):
             notes = [f"codes of {bits} bits would take {-trie.saved:,} bytes more than none: values stay as they are"]
             bits, trie = None, CompactTrie.of(whole, coded(whole, None), lexicon.size)
         made = cls(unit=model.unit, open_vocabulary=model.open_vocabulary, bits=bits)  # type: ignore[arg-type]
-        made._content = lexicon, trie
+        made._content, made._literal = (lexicon, trie), model._literal_share
         return made, notes
 
     def export(self, path: Path) -> None:
