@@ -121,7 +121,10 @@ class Scorer(ABC):
             array = getattr(self, name)
             if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
                 wanted = f"{np.dtype(kind)} {shape}"
-                raise ModelFolderError(f"{name} of the {self.kind} is {array.dtype} {array.shape}, not {wanted}")
+                raise ModelFolderError(
+                    f"{name} of the {self.kind} is {array.dtype} {array.shape}, not {wanted}: damaged, or of an earlier"
+                    " version; make the model again"
+                )
 
 
 def texts_in(ids: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
