@@ -199,3 +199,15 @@ def test_its_story_begins_with_the_models(recurrent: Recurrent) -> None:
     made = tl.with_dynamic_evaluation(recurrent)
     assert made.lineage.step == "dynamic evaluation"
     assert len(made.lineage.parents) == 1
+
+
+def test_a_model_inside_that_can_not_read_on_or_is_a_link_is_refused(recurrent: Recurrent, tmp_path: Path) -> None:
+    Dynamic.of(recurrent).save(tmp_path / "m")
+    (tmp_path / "m" / "model").rename(tmp_path / "aside")
+    (tmp_path / "m" / "model").symlink_to(tmp_path / "aside")
+    with pytest.raises(ModelFolderError):
+        tl.load(tmp_path / "m")
+    (tmp_path / "m" / "model").unlink()
+    tl.models.KneserNey(order=2).fit(["a b"]).save(tmp_path / "m" / "model")
+    with pytest.raises(ModelFolderError, match="holds a kneser_ney model"):
+        tl.load(tmp_path / "m")

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from transferlm import storage
 from transferlm.counts.recent import HIGHEST_ORDER, Recent, faded
 from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import DataError, SettingError
 from transferlm.models._causal import Context, scored_windows
 from transferlm.models._numbers import numbers
-from transferlm.models._opening import open_part
 from transferlm.models._over_words import Composite, Rows, closed, over_words
 from transferlm.models._posterior import posterior
-from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest, made_from, require
+from transferlm.models._wrapped import Wrapped
+from transferlm.models.base import Causal, Model, TokenScores, digest, require
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
 from transferlm.text.lexicon import Lexicon
 
 __all__ = ["Cached"]
 
-_INSIDE = "model"
 _LONGEST = 1e9
 
 
 @dataclass(eq=False)
-class Cached(Model, Causal, Composite):
+class Cached(Wrapped, Composite):
     """A causal model and a cache of the words just read (Kuhn & De Mori 1990), by themselves and in their contexts.
 
     Counts of what was read fade with every token. The model's own probabilities are the prior; the faded counts after
@@ -50,6 +46,7 @@ class Cached(Model, Causal, Composite):
     """What the prior weighs against the counts, in tokens, an order each; fitted together with them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"half_lives", "concentrations"})
+    how_made: ClassVar[str] = "a cache is nothing without a model: make one with Cached.of(model)"
 
     def __post_init__(self) -> None:
         lives, weights = self._settings()
@@ -60,7 +57,6 @@ class Cached(Model, Causal, Composite):
                 f"half_lives {self.half_lives!r} and concentrations {self.concentrations!r}: give 1 to {HIGHEST_ORDER}"
                 " numbers above 0 each, as many of the one as of the other"
             )
-        self._model: Model | None = None
 
     def _settings(self) -> tuple[list[float], list[float]]:
         return numbers(self.half_lives, "half_lives"), numbers(self.concentrations, "concentrations")
@@ -77,28 +73,6 @@ class Cached(Model, Causal, Composite):
         cached = cls(**settings)
         cached._model = model
         return cached
-
-    @property
-    def model(self) -> Any:
-        """The model whose probabilities are the prior.
-
-        Raises:
-            DataError: There is none.
-        """
-        if self._model is None:
-            raise DataError("a cache is nothing without a model: make one with Cached.of(model)")
-        return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The model's own."""
-        return self.model.tokenizer
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's own."""
-        vocabulary: Vocabulary = self.model.vocabulary
-        return vocabulary
 
     # ---------------------------------------------------------------- scoring
 
@@ -183,29 +157,11 @@ class Cached(Model, Causal, Composite):
 
     # ---------------------------------------------------------------- identity and storage
 
-    def copy(self) -> Self:
-        """An independent model."""
-        twin = copy.copy(self)
-        twin._model = None if self._model is None else self._model.copy()
-        twin.lineage = copy.deepcopy(self.lineage)
-        return twin
-
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the settings and the model's fingerprint."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
         return digest("cached", settings, self.model.fingerprint)
-
-    def write(self, folder: Path) -> None:
-        """The model, in a folder of its own."""
-        self.model.save(folder / _INSIDE)
-
-    @classmethod
-    def read(cls, folder: storage.Folder) -> Self:
-        """The model written there."""
-        cached = made_from(cls, folder)
-        cached._model = open_part(folder, _INSIDE, (Causal,))
-        return cached
 
 
 class _Symbols:

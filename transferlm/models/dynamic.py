@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError, SettingError
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares
 from transferlm.models._causal import Context
-from transferlm.models._opening import open_model
-from transferlm.models.base import Causal, Model, ReadsOn, TokenScores, Vocabulary, digest, made_from, require
+from transferlm.models._wrapped import Wrapped
+from transferlm.models.base import Model, ReadsOn, TokenScores, digest, require
 from transferlm.neural.dynamic_weights import DynamicWeights
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
@@ -28,13 +28,13 @@ from transferlm.text.windows import windows
 
 __all__ = ["Dynamic"]
 
-_INSIDE, _SQUARES = "model", "gradient_squares.safetensors"
+_SQUARES = "gradient_squares.safetensors"
 _FACTORS = (3.0, 1.5)
 """By what settings are multiplied and divided while they are fitted: far steps first, then near ones."""
 
 
 @dataclass(eq=False)
-class Dynamic(Model, Causal):
+class Dynamic(Wrapped):
     """A causal model with dynamic evaluation (Krause et al. 2018): it learns from every few tokens once it scored them.
 
     The weights take a gradient step after each segment and are drawn back to where training left them. In a stream they
@@ -52,6 +52,8 @@ class Dynamic(Model, Causal):
     """Tokens between two steps (Krause et al. use 5 for words, 20 for characters)."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"learning_rate", "decay", "segment"})
+    inside_needs: ClassVar[tuple[type, ...]] = (ReadsOn,)
+    how_made: ClassVar[str] = "dynamic evaluation is nothing without a model: make one with Dynamic.of(model)"
 
     def __post_init__(self) -> None:
         if self.rule not in ("sgd", "rms"):
@@ -62,7 +64,6 @@ class Dynamic(Model, Causal):
             raise SettingError(f"decay {self.decay}: give a share from 0 to 1")
         if self.segment < 1:
             raise SettingError(f"segment {self.segment}: give 1 or more")
-        self._model: Model | None = None
         self._squares: list[torch.Tensor] | None = None
 
     @classmethod
@@ -87,28 +88,6 @@ class Dynamic(Model, Causal):
                 raise SettingError("rule rms measures gradients on text first: give some that is not scored, or sgd")
             made._squares = gradient_squares(made.model.copy(), Corpus.of(texts), made.segment)
         return made
-
-    @property
-    def model(self) -> Any:
-        """The model as training left it.
-
-        Raises:
-            DataError: There is none.
-        """
-        if self._model is None:
-            raise DataError("dynamic evaluation is nothing without a model: make one with Dynamic.of(model)")
-        return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The model's own."""
-        return self.model.tokenizer
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's own."""
-        vocabulary: Vocabulary = self.model.vocabulary
-        return vocabulary
 
     def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
         """Nats a token, the end of each text included, each before the weights have learnt from it.
@@ -204,13 +183,6 @@ class Dynamic(Model, Causal):
         weights = DynamicWeights(twin.module.parameters(), home, self.learning_rate, self.decay, self._squares)
         return AdaptiveReader(twin, weights, self.segment)
 
-    def copy(self) -> Self:
-        """An independent model."""
-        twin = copy.copy(self)
-        twin._model = None if self._model is None else self._model.copy()
-        twin.lineage = copy.deepcopy(self.lineage)
-        return twin
-
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the settings, the mean squared gradients and the model's fingerprint."""
@@ -220,7 +192,7 @@ class Dynamic(Model, Causal):
 
     def write(self, folder: Path) -> None:
         """The model, in a folder of its own, and what `rms` measured."""
-        self.model.save(folder / _INSIDE)
+        super().write(folder)
         if self._squares is not None:
             named = zip(self._names(), self._squares, strict=True)
             save_file({name: square.cpu().contiguous() for name, square in named}, folder / _SQUARES)
@@ -232,8 +204,7 @@ class Dynamic(Model, Causal):
         Raises:
             ModelFolderError: What `rms` measured is missing or of another model.
         """
-        made = made_from(cls, folder)
-        made._model = open_model(storage.open_folder(folder.path / _INSIDE))
+        made = super().read(folder)
         if made.rule == "rms":
             try:
                 kept = load_file(folder.path / _SQUARES)
