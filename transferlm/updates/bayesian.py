@@ -64,14 +64,18 @@ class Bayesian(Update):
         evidence = model.components[-1]
         assert isinstance(evidence, CountBased)
         before = evidence.counts if evidence.trained else None
-        scores, counted = {}, evidence.counted(new, checkpoints)
-        if self.strength is None:
+        scores = {}
+        if self.strength is not None:
+            counted = evidence.counted(new, checkpoints)
+        else:
             train, held = new.at_end(self.held_out)
-            model.give_evidence(_together(before, evidence.counted(train, checkpoints)))
+            counted = evidence.counted(train, checkpoints)
+            model.give_evidence(_together(before, counted))
             model.rely_on_prior(1.0)
             model.tune(held)
             model.adjust(switching=self.switching)
             scores["held_out_loss"] = mean_loss(model, held)
+            counted = counted.merge(evidence.counted(held, checkpoints))
         model.give_evidence(_together(before, counted))
         strength = self.strength if self.strength is not None else model.strength
         assert strength is not None
