@@ -80,10 +80,10 @@ class Entry:
     summary: str
     hyper_parameters: tuple[HyperParameter, ...]
 
-    def load(self) -> type:
+    def load(self) -> type[Any]:
         """Import the file (only now) and return its class."""
         module = f"transferlm.{KINDS[self.kind].replace('/', '.')}.{self.name}"
-        found: type = getattr(importlib.import_module(module), self.class_name)
+        found: type[Any] = getattr(importlib.import_module(module), self.class_name)
         return found
 
     def hyper_parameter(self, name: str) -> HyperParameter:
@@ -115,7 +115,7 @@ def entry(kind: str, name: str) -> Entry:
     return known[name]
 
 
-def find(kind: str, name: str) -> type:
+def find(kind: str, name: str) -> type[Any]:
     """Import and return the class of the plug-in called `name`."""
     return entry(kind, name).load()
 

@@ -47,7 +47,7 @@ def open_model(folder: storage.Folder) -> Model:
     Raises:
         ModelFolderError: The folder is damaged, or of a family that is unknown.
     """
-    model: Model = catalog.find("models", family_of(folder)).read(folder)  # type: ignore[attr-defined]
+    model: Model = catalog.find("models", family_of(folder)).read(folder)
     model.lineage = folder.lineage()
     return model
 
@@ -84,5 +84,5 @@ def open_vectors(place: Path, encoding: str = "utf-8") -> Model | None:
     if not file and not (place / "vectors.safetensors").is_file():
         return None
     family = catalog.find("models", "word_vectors")
-    opened: Model = family.read_file(place, encoding) if file else family.read_fetched(place)  # type: ignore[attr-defined]
+    opened: Model = family.read_file(place, encoding) if file else family.read_fetched(place)
     return opened

@@ -1,0 +1,31 @@
+"""The life of a language model: opened, pretrained, updated, transferred, combined, compressed, evaluated."""
+
+from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation
+from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, read, transfer, update
+from transferlm.lifecycle.opening import empty, load, reading_of, sources_of, task_model, untrained, word_vectors
+from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
+from transferlm.measure.forgetting import Report
+
+__all__ = [
+    "Report",
+    "Updated",
+    "combine",
+    "compress",
+    "empty",
+    "evaluate",
+    "export",
+    "generate",
+    "generate_pieces",
+    "load",
+    "pretrain",
+    "read",
+    "reading_of",
+    "sources_of",
+    "task_model",
+    "transfer",
+    "untrained",
+    "update",
+    "with_cache",
+    "with_dynamic_evaluation",
+    "word_vectors",
+]

@@ -1,0 +1,70 @@
+"""Models that adapt while they read: with a cache, or with weights that follow the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from transferlm import catalog
+from transferlm.measure.language import Context
+from transferlm.models.base import Model
+from transferlm.task_model import TaskModel, body_of
+from transferlm.text.corpus import Corpus
+
+__all__ = ["with_cache", "with_dynamic_evaluation"]
+
+
+def with_cache(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "text"
+) -> Model:
+    """The model with a cache of what it just read.
+
+    Args:
+        model: Any causal model.
+        tuning: Texts it was not trained on, to fit the cache to; without them it is as it was fitted to the Treebank.
+        context: Whether the cache is fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal.
+    """
+    body = body_of(model)
+    cached: Any = body.copy() if body.family == "cached" else catalog.find("models", "cached").of(body)
+    data, scores = [], {}
+    if tuning is not None:
+        corpus = Corpus.of(tuning)
+        scores[f"tuning_loss_{context}"] = cached.tune(corpus, context)
+        data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
+    method = {"name": "cached", "hyper_parameters": cached.hyper_parameters()}
+    cached.lineage = body.origin.child("cache", method=method, data=data, scores=scores)
+    made: Model = cached
+    return made
+
+
+def with_dynamic_evaluation(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "stream"
+) -> Model:
+    """The model with weights that follow the text it reads; the model given is left as it was.
+
+    Args:
+        model: A causal model trained by gradients.
+        tuning: Texts it was not trained on: their first half to measure gradients on (rule `rms`), the other to fit
+            step sizes to, since on the same text steps look better than they are. Without them steps are plain gradient
+            steps of a size that suited a small LSTM.
+        context: Whether step sizes are fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal, or not trained by gradients.
+        DataError: There are fewer than two texts to tune on.
+    """
+    family: Any = catalog.find("models", "dynamic")
+    if tuning is None:
+        dynamic = family.of(body_of(model))
+    else:
+        measured, fitted = Corpus.of(tuning).at_end(0.5)
+        dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
+        dynamic.tune(fitted, context)
+    dynamic.lineage = body_of(model).origin.child(
+        "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
+    )
+    made: Model = dynamic
+    return made

@@ -1,0 +1,1 @@
+"""The parts of `models/base.py`, which shows them all: import them from there."""

@@ -1,0 +1,127 @@
+"""Models that turn texts, or words, into vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transferlm.models._contract.model import Trainable
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from transferlm.vectors.table import Near, WordTable
+
+__all__ = ["Encoder", "Encoding", "GrowingVectors", "WordVectors"]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Texts as vectors.
+
+    Attributes:
+        features: float32 of shape (texts, width), dense or a SciPy CSR matrix.
+        read: float64 of shape (texts,): the share of each text's characters that fitted in the maximum length.
+        known: float64 of shape (texts,): the share of each text's words that have a vector, 1 where it has no word;
+            None for models that leave no word out.
+    """
+
+    features: np.ndarray | csr_matrix
+    read: np.ndarray
+    known: np.ndarray | None = None
+
+
+class Encoder(ABC):
+    """A model that turns a text into a vector."""
+
+    @property
+    @abstractmethod
+    def encoding_width(self) -> int:
+        """Length of the vector."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """One vector a text, in the order given, whatever the batches inside."""
+
+
+class WordVectors(Encoder):
+    """A model that gives every word a vector, the same wherever it stands; a text is the mean of its words' vectors."""
+
+    lowercase: bool
+    """Whether capital letters are read as small ones."""
+    punctuation: bool
+    """Whether punctuation and symbols are split off as words of their own."""
+
+    @property
+    @abstractmethod
+    def table(self) -> WordTable:
+        """The words and their vectors: similarity, nearest words, analogies.
+
+        Raises:
+            DataError: There are none yet.
+        """
+
+    def vectors_of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Words' vectors: float32 of shape (words, width), zeros where unknown; and bool (words,), which are known."""
+        rows = self.table.rows(words)
+        known = rows >= 0
+        return np.where(known[:, None], self.table.vectors[rows], np.float32(0)), known
+
+    def nearest(self, word: str, count: int = 10) -> Near:
+        """The words whose vectors have the largest cosine with this word's, itself left out.
+
+        Raises:
+            DataError: The word has no vector.
+        """
+        return self.table.nearest(word, count)
+
+    @property
+    def encoding_width(self) -> int:
+        """Length of the vector."""
+        return self.table.width
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """The mean of the vectors of each text's known words, zeros where it has none: float32 (texts, width)."""
+        from transferlm.vectors.words import cut
+
+        features = np.zeros((len(texts), self.encoding_width), np.float32)
+        shares = np.ones(len(texts))
+        for row, text in enumerate(texts):
+            words = cut(text, self.lowercase, self.punctuation)
+            vectors, known = self.vectors_of(words)
+            if known.any():
+                features[row] = vectors[known].mean(axis=0, dtype=np.float64)
+            if words:
+                shares[row] = known.mean()
+        return Encoding(features, np.ones(len(texts)), shares)
+
+
+class GrowingVectors(WordVectors, Trainable):
+    """Word vectors that learn new words, and more of the old ones, from new text."""
+
+    @abstractmethod
+    def grow(
+        self,
+        corpus: Iterable[str],
+        seed: int = 0,
+        *,
+        epochs: int = 5,
+        learning_rate: float | None = None,
+        plasticity: float = 1.0,
+    ) -> None:
+        """Take the text's new words into the vocabulary, behind the old ones, and go on training, in place.
+
+        Args:
+            corpus: The new text.
+            seed: Decides every random choice.
+            epochs: Passes.
+            learning_rate: Step size at the start; none takes that of the model's own training.
+            plasticity: How far the vectors of old words may move: 1 as those of new ones, 0 not at all.
+
+        Raises:
+            DataError: The model has seen no text yet, or there is none to learn from.
+        """
