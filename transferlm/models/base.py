@@ -4,6 +4,7 @@ from transferlm.models._contract.causal import Causal, CountBased, Exportable, T
 from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
 from transferlm.models._contract.gradients import GradientTrained, Objective, ReadsOn, SelfSupervised
 from transferlm.models._contract.kept import Kept, read_kept
+from transferlm.models._contract.masked import Masked
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
 from transferlm.models._contract.requiring import able, require
 
@@ -17,6 +18,7 @@ __all__ = [
     "GradientTrained",
     "GrowingVectors",
     "Kept",
+    "Masked",
     "Model",
     "Objective",
     "ReadsOn",

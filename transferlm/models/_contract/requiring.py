@@ -23,6 +23,7 @@ _PLAIN = {
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "GrowingVectors": "made of word vectors that take in new words",
+    "Masked": "filling in hidden tokens",
     "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
