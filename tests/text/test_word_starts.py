@@ -109,4 +109,5 @@ def test_bytes_of_one_character_belong_together(segmenter: None) -> None:
     tokens = tokenizer.encode([text])[0]
     assert len(tokens) == 9
     assert np.flatnonzero(begins_word(text, tokens.offsets)).tolist() == [0, 2, 3]
+    assert begins_word("a bad", np.array([[0, 1], [2, 2], [2, 5]])).tolist() == [True, True, False], "a trimmed space"
     assert begins_word("", np.zeros((0, 2), np.int32)).shape == (0,)

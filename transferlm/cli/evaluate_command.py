@@ -11,6 +11,7 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 
 if TYPE_CHECKING:
     from transferlm.measure.language import LanguageScores
+    from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import WordScores
     from transferlm.task_model import Scores
 
@@ -29,6 +30,7 @@ _WIDEST = 12
 @click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
 @click.option("--cache", is_flag=True, help="For a language model: with a cache of the words it just read.")
 @click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
+@click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
@@ -39,6 +41,7 @@ def command(
     dynamic: bool,
     cache: bool,
     tune: tuple[str, ...],
+    whole_words: bool,
     column: str | None,
     encoding: str | None,
     as_json: bool,
@@ -47,10 +50,12 @@ def command(
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
-    folder of them, a table with --column, or - (standard input). Word vectors are scored on a file of word pairs whose
+    folder of them, a table with --column, or - (standard input): a causal model by its perplexity, a masked one by its
+    pseudo-log-likelihood. Word vectors are scored on a file of word pairs whose
     similarity people judged (WS-353), or of analogies (Google's).
     """
     from transferlm import lifecycle
+    from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import WordScores, read_word_file
     from transferlm.models.base import WordVectors
     from transferlm.task_model import Scores, TaskModel
@@ -59,6 +64,7 @@ def command(
     model = lifecycle.load(folder)
     added: dict[str, dict[str, Any]] = {}
     reading = {"--context": context, "--dynamic": dynamic, "--cache": cache, "--tune": tune, "--column": column}
+    reading["--whole-words"] = whole_words
     if isinstance(model, WordVectors):
         _refuse(reading, folder, "word vectors")
         found = lifecycle.evaluate(model, read_word_file(Path(data), encoding or "utf-8"))
@@ -80,11 +86,13 @@ def command(
             if wanted:
                 model = add(model, tuning, context)
                 added[name] = model.hyper_parameters()
-        found = lifecycle.evaluate(model, texts, context)
+        found = lifecycle.evaluate(model, texts, context, whole_words)
     if isinstance(found, WordScores):
         _show_words(found, f"{folder} on {data}", as_json)
     elif isinstance(found, Scores):
         _show_task(found, f"{folder} on {data}", as_json)
+    elif isinstance(found, PseudoScores):
+        _show_masked(found, f"{folder} on {data}", as_json)
     else:
         _show_language(found, f"{folder} on {data}", as_json, added)
 
@@ -135,5 +143,19 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
         *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
+    ]
+    show_table(title, ["figure", "value"], rows)
+
+
+def _show_masked(found: PseudoScores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json({"scores": found.to_json()})
+        return
+    rows = [
+        ["pseudo-log-likelihood", f"{found.pseudo_log_likelihood:.4f} bits per character"],
+        ["hidden", "a token and the later ones of its word" if found.whole_words else "one token"],
+        ["tokens", f"{found.tokens:,}, {found.unknown_share:.2%} unknown"],
+        ["texts", f"{found.texts:,}, {found.characters:,} characters"],
+        ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
     ]
     show_table(title, ["figure", "value"], rows)

@@ -252,7 +252,8 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
 
     def pseudo_scores(self, texts: Iterable[str], whole_words: bool = False) -> Iterator[TokenScores]:
         """Nats a token given all others of its text, in fp32; beyond `max_length` given those nearest to it."""
-        return PseudoLikelihood(self, self._filling(), self._room(), whole_words).scores(texts)
+        room = self._room()
+        return PseudoLikelihood(self, self._filling(), room, whole_words).scores(texts)
 
     @property
     def lacks_head(self) -> bool:

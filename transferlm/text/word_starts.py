@@ -58,6 +58,8 @@ def begins_word(text: str, offsets: np.ndarray) -> np.ndarray:
         return np.zeros(0, dtype=bool)
     begins: np.ndarray = word_starts(text)[offsets[:, 0]]
     begins[1:] &= offsets[1:, 0] >= np.maximum.accumulate(offsets[:, 1])[:-1]
+    # A token without characters of its own is a space that RoBERTa's file trims off: the word after it goes on with it.
+    begins[1:] &= offsets[1:, 0] > offsets[:-1, 0]
     begins[0] = True
     return begins
 
