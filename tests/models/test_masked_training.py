@@ -137,7 +137,7 @@ def test_continued_pretraining_goes_on_with_the_head_that_is_there() -> None:
     model = tiny(**{**QUICK, "steps": 60}).fit(COUNTING)
     made = tl.updates.ContinuedPretraining(steps=150, epochs=100, learning_rate=3e-3).update(model, COUNTING)
     assert isinstance(made, MaskedTransformer)
-    assert loss(made) < 0.6 * loss(model)
+    assert loss(made) < 0.75 * loss(model)
     assert not any("head" in note for note in made.lineage.notes)
 
 

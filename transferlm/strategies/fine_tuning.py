@@ -90,7 +90,7 @@ class FineTuning(Strategy):
         head = LinearHead(
             body.encoding_width, examples.task.output(examples.labels), self.dropout, derive(seed, "head")
         ).to(next(body.module.parameters()).device)
-        with only_rows(body.embedding, [t.ids for t in tokens]) as renamed:
+        with only_rows(body.embedding, [np.array([body.pad_id]), *(t.ids for t in tokens)]) as renamed:
             trial = _Trial(body, head, examples, [renamed[t.ids] for t in tokens], int(renamed[body.pad_id]))
             history = fit(
                 nn.ModuleList([body.module, head]),

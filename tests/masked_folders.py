@@ -1,4 +1,4 @@
-"""Hugging Face folders of every bidirectional architecture, tiny, as `transformers` itself writes them."""
+"""Hugging Face folders of every bidirectional architecture, and of a Llama: tiny ones, written by `transformers`."""
 
 from __future__ import annotations
 
@@ -85,3 +85,16 @@ def write(kind: str, folder: Path) -> Any:
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     made.save_pretrained(folder)
     return made.eval()
+
+
+def write_llama(folder: Path) -> None:
+    """A Llama whose texts begin with a mark, whose end token stands in none, and which drops attention alone."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    library = byte_level()
+    library.post_processor = processors.TemplateProcessing(["<s>", "$A"], None, [("<s>", 0)])
+    PreTrainedTokenizerFast(tokenizer_object=library, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ends = {"bos_token_id": 0, "eos_token_id": 2, "max_position_embeddings": 64, "attention_dropout": 0.1}
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(vocab_size=library.get_vocab_size(), **sizes, **ends)).save_pretrained(folder)
