@@ -128,9 +128,22 @@ def test_pretraining_forgets_what_was_learnt_before(recurrent: Recurrent, review
     assert first.fingerprint == tl.pretrain(first, review_texts, seed=1).fingerprint
 
 
-def test_pretraining_what_can_not_learn_from_text_is_refused(bert_folder: Path) -> None:
+def test_pretraining_an_opened_model_keeps_its_architecture_and_words(
+    bert_folder: Path, review_texts: list[str]
+) -> None:
     model = tl.load(bert_folder)
     assert isinstance(model, MaskedTransformer)
+    model.steps = 2
+    made = tl.pretrain(model, review_texts)
+    assert isinstance(made, MaskedTransformer)
+    assert made.tokenizer is model.tokenizer
+    assert [p.shape for p in made.module.parameters()] == [p.shape for p in model.module.parameters()]
+    assert not made.lacks_head
+    assert model.lacks_head
+
+
+def test_pretraining_what_can_not_learn_from_text_is_refused(review_texts: list[str]) -> None:
+    model = tl.compress(tl.models.KneserNey(order=2).fit(review_texts))
     with pytest.raises(UnsupportedError, match="pretrain needs a model that is trainable on text"):
         tl.pretrain(model, ["a"])
 

@@ -313,7 +313,7 @@ def test_a_family_that_is_not_trained_on_text_is_refused(run: Run, review_texts:
     (tmp_path / "corpus.txt").write_text("\n".join(review_texts))
     told = run("pretrain", "universal_sentence_encoder", tmp_path / "corpus.txt", "-o", tmp_path / "lm")
     assert (told.code, told.err.count("\n")) == (1, 1)
-    assert "masked_transformer, recurrent, tfidf" in told.err
+    assert "masked_transformer, maximum_likelihood" in told.err
 
 
 def test_a_tokenizer_for_a_family_without_one_is_refused(run: Run, review_texts: list[str], tmp_path: Path) -> None:

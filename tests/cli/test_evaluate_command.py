@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from transferlm.models.recurrent import Recurrent
+from transferlm.models.tfidf import TfIdf
 
 Run = Callable[..., Any]
 
@@ -102,8 +103,14 @@ def test_a_language_models_flags_are_refused_for_a_task_model(
     assert f"{flag[0]} is for language models" in told.err
 
 
-def test_a_model_that_does_neither_is_refused(run: Run, bert_folder: Path, text: Path) -> None:
+def test_a_model_that_does_neither_is_refused(
+    run: Run, bert_folder: Path, text: Path, review_texts: list[str], tmp_path: Path
+) -> None:
     told = run("evaluate", bert_folder, text)
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert "no masked-LM head" in told.err
+    TfIdf().fit(review_texts).save(tmp_path / "words")
+    told = run("evaluate", tmp_path / "words", text)
     assert (told.code, told.err.count("\n")) == (1, 1)
     assert "predicts no task yet: transfer it first, and it gives no probabilities to plain text" in told.err
 

@@ -119,8 +119,8 @@ def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, sett
 
 
 @pytest.mark.parametrize("name", [name for name in UPDATES if "steps" in settings_of(name)])
-def test_short_text_bounds_the_steps(name: str, model_of: ModelOf) -> None:
+def test_short_text_bounds_the_steps(name: str, bert_folder: Path) -> None:
     settings = {**QUICK, "steps": 500, "epochs": 1, "batch_size": 2}
     method = catalog.find("updates", name)(**{k: v for k, v in settings.items() if k in settings_of(name)})
-    made = method.update(model_of("masked_transformer"), ["a film", "a room", "a meal", "a book"])  # type: ignore[attr-defined]
+    made = method.update(tl.load(bert_folder), ["a film", "a room", "a meal", "a book"])  # type: ignore[attr-defined]
     assert made.lineage.scores["steps"] == 2

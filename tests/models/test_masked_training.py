@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,12 +194,7 @@ def test_a_tokenizer_without_a_mask_is_refused(bert_folder: Path, review_texts: 
 
 
 def test_chinese_words_without_their_segmenter_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from transferlm.text import word_starts
-
     monkeypatch.setitem(sys.modules, "rjieba", None)
-    word_starts._segmenter.cache_clear()
     with pytest.raises(UnsupportedError, match=r"transferlm\[chinese\]"):
         tiny(masking="whole_word", tokenizer=Character()).fit(["房间很好", "酒店不好"])
     assert tiny(tokenizer=Character(), steps=1).fit(["房间很好", "酒店不好"]).trained
@@ -209,4 +205,17 @@ def test_a_folder_that_does_not_name_its_tokenizer_is_refused(review_texts: list
     place = tmp_path / "m" / "tokenizer_config.json"
     place.write_text(json.dumps({k: v for k, v in json.loads(place.read_text()).items() if k != "transferlm"}))
     with pytest.raises(ModelFolderError, match="does not name the tokenizer"):
+        lifecycle.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(("name", "value"), [("shape", "roberta"), ("layers", 3), ("width", 16)])
+def test_settings_that_are_not_those_of_the_weights_are_refused(
+    name: str, value: Any, review_texts: list[str], tmp_path: Path
+) -> None:
+    tiny(steps=1).fit(review_texts).save(tmp_path / "m")
+    place = tmp_path / "m" / "transferlm.json"
+    told = json.loads(place.read_text())
+    told["model"]["hyper_parameters"][name] = value
+    place.write_text(json.dumps(told))
+    with pytest.raises(ModelFolderError, match=r"the settings say .* damaged, or of an earlier layout"):
         lifecycle.load(tmp_path / "m")

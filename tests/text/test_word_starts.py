@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlm.errors import UnsupportedError
-from transferlm.text import word_starts as module
 from transferlm.text.tokenizers import BytePair, Character
 from transferlm.text.word_starts import begins_word, word_starts
 
@@ -23,7 +21,7 @@ WORDS = ["使用", "语言", "模型", "来", "预测", "下", "一个", "词"]
 
 
 @pytest.fixture
-def segmenter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def segmenter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A segmenter that knows these words: the real one need not be installed."""
 
     def cut(text: str) -> list[str]:
@@ -35,9 +33,6 @@ def segmenter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return found
 
     monkeypatch.setitem(sys.modules, "rjieba", SimpleNamespace(cut=cut))
-    module._segmenter.cache_clear()
-    yield
-    module._segmenter.cache_clear()
 
 
 def words(text: str) -> list[str]:
@@ -73,7 +68,6 @@ def test_the_real_segmenter_knows_these_words() -> None:
 
 def test_without_the_segmenter_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rjieba", None)
-    module._segmenter.cache_clear()
     with pytest.raises(UnsupportedError, match=r"pip install 'transferlm\[chinese\]'") as error:
         word_starts(CHINESE)
     assert "\n" not in str(error.value)
@@ -84,9 +78,7 @@ def test_without_the_segmenter_there_is_one_clear_error(monkeypatch: pytest.Monk
 def test_every_character_is_in_one_word(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "rjieba", SimpleNamespace(cut=lambda run: [run[:2], run[2:]]))
-        module._segmenter.cache_clear()
         assert "".join(words(text)) == text
-    module._segmenter.cache_clear()
 
 
 def test_tokens_go_on_with_a_word_that_the_one_before_began(segmenter: None) -> None:

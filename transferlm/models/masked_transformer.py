@@ -317,8 +317,19 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
         if model.head is None and folder.said("model").get("masked_head", False):
             raise ModelFolderError(f"{folder.path}: the masked-LM head is missing from the weights: copy it again")
         model._learnt = folder.said("model").get("trained", True)
+        model._refuse_other_sizes(folder)
         model.check_settings()
         return model
+
+    def _refuse_other_sizes(self, folder: storage.Folder) -> None:
+        """Layers and width stand twice in a folder of ours: as settings and as the weights' configuration."""
+        config = self.module.config
+        own, found = (self.layers, self.width), (config.num_hidden_layers, config.hidden_size)
+        if own != found or self.shape not in (config.model_type, "opened"):
+            raise ModelFolderError(
+                f"{folder.path}: the settings say {self.shape} with {own[0]} layers of width {own[1]}, config.json says"
+                f" {config.model_type} with {found[0]} of {found[1]}: damaged, or of an earlier layout; make it anew"
+            )
 
     def _reader(self) -> Tokenizer:
         if self.tokenizer is None or not self.tokenizer.trained:

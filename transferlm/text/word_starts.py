@@ -41,7 +41,7 @@ def word_starts(text: str) -> np.ndarray:
     han = np.flatnonzero(np.diff(kinds == _HAN, prepend=False, append=False))
     for start, stop in zip(han[::2].tolist(), han[1::2].tolist(), strict=True):
         if stop - start > 1:
-            lengths = [len(word) for word in _segmenter().cut(text[start:stop])]
+            lengths = [len(word) for word in _cut(text[start:stop])]
             starts[start + 1 : stop] = False
             starts[start + np.cumsum(lengths)] = True
     return starts
@@ -82,12 +82,14 @@ def _kind(character: str) -> int:
     return _ALONE if name in ("HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR") else _LETTER
 
 
-@cache
-def _segmenter() -> Any:
+def _cut(run: str) -> list[str]:
+    """The words of a run of Chinese characters."""
     try:
-        return importlib.import_module("rjieba")
+        segmenter: Any = importlib.import_module("rjieba")
     except ImportError:
         raise UnsupportedError(
-            "whole words of Chinese text need a word segmenter: run `pip install 'transferlm[chinese]'`, or leave words"
-            " out of it (masking token)"
+            f"whole words of Chinese text ({run[:10]!r} is some) need a word segmenter: run"
+            " `pip install 'transferlm[chinese]'`, or leave words out of it (masking token)"
         ) from None
+    words: list[str] = segmenter.cut(run)
+    return words
