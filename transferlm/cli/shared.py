@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from transferlm import catalog, progress
+from transferlm import catalog, launched, progress
 from transferlm.errors import ForgettingError, alternatives
 
 __all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table"]
@@ -65,19 +65,23 @@ class PlugName(click.ParamType[Any]):
 def kept_state(output: str) -> Iterator[Path]:
     """A folder beside `output` for the state of its training, there while it runs and after an interruption.
 
-    At the end the training's log is laid into the model folder as `training.jsonl` and the state is removed.
+    At the end the training's log is laid into the model folder as `training.jsonl` and the state is removed. Of several
+    processes the main one does so.
     """
     place = Path(output).absolute()
     state = place.with_name(f".{place.name}.training")
     try:
         yield state
     except ForgettingError:
-        shutil.rmtree(state, ignore_errors=True)
+        if launched.main_process():
+            shutil.rmtree(state, ignore_errors=True)
         raise
     except BaseException:
         with suppress(OSError):
             state.rmdir()  # empty, it holds nothing to go on with
         raise
+    if not launched.main_process():
+        return
     log = state / "log.jsonl"
     if log.is_file():
         shutil.copyfile(log, place / "training.jsonl")

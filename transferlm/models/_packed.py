@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from transferlm.neural.batching import EpochBatch
+from transferlm.neural.processes import Share
 from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
@@ -38,6 +39,7 @@ class PackedReader:
         self.window = min(window, len(stream) - 1)
         self.batch_size = batch_size
         self.device = next(module.parameters()).device
+        self._share = Share()
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
@@ -55,7 +57,14 @@ class PackedReader:
 
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a token."""
-        return self._mean(batch.rows, self.window)
+        own = self._share.of(batch.rows)
+        if not len(own):
+            return torch.zeros((), device=self.device)
+        return self._mean(own, self.window) * self._share.weight(len(own), len(batch.rows))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's windows."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""

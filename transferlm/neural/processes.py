@@ -12,11 +12,12 @@ import torch
 from torch import distributed, nn
 
 from transferlm import launched
-from transferlm.errors import UnsupportedError
+from transferlm.errors import SettingError, UnsupportedError
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "Share", "processes"]
 
 T = TypeVar("T")
+Rows = TypeVar("Rows", bound=Any)
 
 _PATIENCE = timedelta(days=1)
 """How long a process waits for the others: the first one may evaluate for hours. One that died is noticed at once."""
@@ -88,6 +89,42 @@ class Processes:
         return things
 
 
+@dataclass(frozen=True)
+class Share:
+    """A process's share of the rows of every batch: every so manieth. A process alone has them all.
+
+    >>> [list(Share(process, 2).of(range(5))) for process in range(2)]
+    [[0, 2, 4], [1, 3]]
+
+    Attributes:
+        process: Which one, from 0.
+        processes: How many there are.
+    """
+
+    process: int = 0
+    processes: int = 1
+
+    @classmethod
+    def of_batches(cls, process: int, processes: int, rows: int) -> Share:
+        """The share of batches of so many rows.
+
+        Raises:
+            SettingError: Some process would have none.
+        """
+        if rows < processes:
+            raise SettingError(f"batch_size {rows}: give {processes} or more, a row to each of {processes} processes")
+        return cls(process, processes)
+
+    def of(self, rows: Rows) -> Rows:
+        """This process's rows."""
+        part: Rows = rows[self.process :: self.processes]
+        return part
+
+    def weight(self, own: float, whole: float) -> float:
+        """The factor on a mean over one's own share that makes the mean over processes that of the whole batch."""
+        return own * self.processes / whole
+
+
 @cache
 def processes() -> Processes:
     """Those that a launcher started; `accelerate` brings them together the first time that this is asked.
@@ -99,9 +136,13 @@ def processes() -> Processes:
         return Processes()
     try:
         from accelerate import PartialState
+        from accelerate.utils import parse_flag_from_env
     except ImportError:
         raise UnsupportedError(
             "training in several processes needs accelerate: pip install 'transferlm[distributed]'"
         ) from None
-    state = PartialState(timeout=_PATIENCE)
+    # Without a GPU accelerate brings processes together only where it is told to use the processor.
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available()
+    state = PartialState(cpu=cpu, timeout=_PATIENCE)
+    assert state.num_processes == launched.processes()
     return Processes(state.process_index, state.num_processes, state.device)
