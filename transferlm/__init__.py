@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         with_dynamic_evaluation,
     )
     from transferlm.models.base import Model
+    from transferlm.neural.tensorboard import tensorboard
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
     from transferlm.tasks.base import Examples
@@ -70,6 +71,7 @@ _HOMES = {
     "load": "lifecycle",
     "pretrain": "lifecycle",
     "read": "lifecycle",
+    "tensorboard": "neural.tensorboard",
     "transfer": "lifecycle",
     "untrained": "lifecycle",
     "update": "lifecycle",
@@ -104,6 +106,7 @@ __all__ = [
     "read",
     "strategies",
     "tasks",
+    "tensorboard",
     "tokenizers",
     "transfer",
     "untrained",

@@ -16,7 +16,7 @@ import click
 from transferlm import catalog, launched, progress
 from transferlm.errors import ForgettingError, alternatives
 
-__all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table"]
+__all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table", "watched"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +41,22 @@ def everywhere(function: F) -> F:
     @functools.wraps(function)
     def wrapped(*arguments: Any, quiet: bool, **options: Any) -> Any:
         with progress.quiet(quiet):
+            return function(*arguments, **options)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def watched(function: F) -> F:
+    """Add `--tensorboard`: every training within the command then writes its curves."""
+
+    @click.option("--tensorboard", type=click.Path(), metavar="FOLDER", help="Write curves for TensorBoard there.")
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, tensorboard: str | None, **options: Any) -> Any:
+        if tensorboard is None:
+            return function(*arguments, **options)
+        from transferlm.neural.tensorboard import tensorboard as curves
+
+        with curves(tensorboard):
             return function(*arguments, **options)
 
     return wrapped  # type: ignore[return-value]

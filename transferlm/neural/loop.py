@@ -12,6 +12,7 @@ from torch import nn
 
 from transferlm import launched
 from transferlm.errors import SettingError, TransferLMError
+from transferlm.neural import tensorboard
 from transferlm.neural.averaging import Averages
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.optimizers import Group, optimizer
@@ -87,8 +88,9 @@ def fit(
     with Progress(description, run.total(), run.unit) as progress, run.working.lent():
         run.resume(progress)
         run.resumed = time.perf_counter()
-        while not run.over:
-            run.step(progress)
+        with tensorboard.opened(description, run.history.steps) as run.board:
+            while not run.over:
+                run.step(progress)
     run.finish()
     return run.history
 
@@ -99,6 +101,7 @@ class _Run(Generic[B]):
     evaluate: Callable[[], float] | None
     checkpoint: Checkpoint | None
     log: TrainingLog | None
+    board: tensorboard.Board | None
     unit: str
     size: Callable[[B], int]
     pace: Callable[[B], float] | None
@@ -234,15 +237,15 @@ class _Run(Generic[B]):
             note += f", held out {held_out / math.log(2):.3f} bits"
         progress.advance(0, note=note)
         self.resumed, self.done = time.perf_counter(), 0
-        if self.log is None:
-            return
         steps = self.history.steps
         line = {"step": steps, "epoch": round(steps / self.steps_an_epoch, 4), "loss": loss}
         if held_out is not None:
             line["held_out"] = held_out
         line |= {"learning_rate": self.rate, f"{self.unit}_a_second": round(speed, 3)}
-        seconds = self.history.seconds + time.perf_counter() - self.started
-        self.log.add({**line, "seconds": round(seconds, 3)})
+        line["seconds"] = round(self.history.seconds + time.perf_counter() - self.started, 3)
+        for listener in (self.log, self.board):
+            if listener is not None:
+                listener.add(line)
 
     def _evaluated(self, evaluate: Callable[[], float]) -> float:
         """Evaluate the weights as they are, and keep them if they are the best so far."""
