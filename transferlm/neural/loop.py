@@ -21,7 +21,8 @@ from transferlm.neural.processes import processes
 from transferlm.neural.run_state import put_back, taken
 from transferlm.neural.schedules import factor, on_plateau
 from transferlm.neural.settings import Settings
-from transferlm.neural.training_log import History, Mean, TrainingLog
+from transferlm.neural.telling import Telling
+from transferlm.neural.training_log import History, TrainingLog
 from transferlm.neural.working_weights import WorkingWeights
 from transferlm.progress import Progress
 
@@ -82,15 +83,17 @@ def fit(
         )
     groups = groups or [Group([p for p in module.parameters() if p.requires_grad])]
     run = _Run(module, batches, loss, settings, groups, penalty)
-    run.evaluate, run.checkpoint = evaluate, checkpoint
-    run.log = None if checkpoint is None or not run.processes.main else TrainingLog(checkpoint.folder)
-    run.unit, run.size, run.pace = ("tokens", tokens, pace) if tokens else ("batches", lambda _: 1, pace)
-    with Progress(description, run.total(), run.unit) as progress, run.working.lent():
-        run.resume(progress)
-        run.resumed = time.perf_counter()
-        with tensorboard.opened(description, run.history.steps) as run.board:
+    run.evaluate, run.checkpoint, run.pace = evaluate, checkpoint, pace
+    run.size, unit = (tokens, "tokens") if tokens else (lambda _: 1, "batches")
+    log = None if checkpoint is None or not run.processes.main else TrainingLog(checkpoint.folder)
+    with Progress(description, run.total(), unit) as progress, run.working.lent():
+        run.telling = Telling(progress, unit, run.device)
+        run.resume(log)
+        with tensorboard.opened(description, run.history.steps) as board:
+            run.telling.listeners = [listener for listener in (log, board) if listener is not None]
+            run.telling.restart()
             while not run.over:
-                run.step(progress)
+                run.step()
     run.finish()
     return run.history
 
@@ -100,9 +103,7 @@ class _Run(Generic[B]):
 
     evaluate: Callable[[], float] | None
     checkpoint: Checkpoint | None
-    log: TrainingLog | None
-    board: tensorboard.Board | None
-    unit: str
+    telling: Telling
     size: Callable[[B], int]
     pace: Callable[[B], float] | None
 
@@ -128,26 +129,25 @@ class _Run(Generic[B]):
         self.optimizer = optimizer(module, groups, settings, self.device)
         self.averages = Averages(self.parameters, settings)
         self.peaks = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.history, self.mean = History(), Mean(self.device)
+        self.history = History()
         self.best: list[torch.Tensor] | None = None
         self.epoch, self.place = 0, 0
         self.todo = batches(0)
         self.steps_an_epoch = math.ceil(len(self.todo) / settings.accumulate)
         self.steps = settings.steps or self.steps_an_epoch * settings.epochs
         self.over, self.due, self.rate = False, False, 0.0
-        self.started = self.resumed = time.perf_counter()
-        self.done = 0
+        self.started = time.perf_counter()
 
     def total(self) -> float:
         """What the whole run counts on the progress line; asked while the first epoch's batches lie ready."""
         return sum(self.size(batch) for batch in self.todo) * self.steps / self.steps_an_epoch
 
-    def step(self, progress: Progress) -> None:
+    def step(self) -> None:
         """One optimizer step, and whatever is due after it."""
         self.module.train()
         part = self.todo[self.place : self.place + self.settings.accumulate]
         self._set_rates(part)
-        self._gradients(part, progress)
+        self._gradients(part)
         if self.settings.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         self.optimizer.step()
@@ -156,9 +156,9 @@ class _Run(Generic[B]):
         self.working.refresh()
         self.history.steps += 1
         self.place += len(part)
-        self._after_step(progress)
+        self._after_step()
 
-    def _gradients(self, part: Sequence[B], progress: Progress) -> None:
+    def _gradients(self, part: Sequence[B]) -> None:
         """Those of the mean loss of a step's batches, each weighing what its tokens do."""
         sizes = [self.size(batch) for batch in part]
         whole, mean = sum(sizes), torch.zeros((), device=self.device, dtype=torch.float64)
@@ -169,14 +169,13 @@ class _Run(Generic[B]):
             if punished.requires_grad:  # a process may have no share of a small last batch
                 (punished * (size / whole)).backward()  # type: ignore[no-untyped-call]
             mean += value.detach().double() * (size / whole)
-            self.done += size
-            progress.advance(size)
+            self.telling.advance(size)
         self.due = self.checkpoint is not None and self.processes.main and self.checkpoint.due
         if self.processes.count > 1:
             told = torch.stack([mean, mean.new_tensor(float(self.due))])
             mean, due = self.processes.mean_gradients(self.parameters, told)
             self.due = bool(due)
-        self.mean.add(mean, whole)
+        self.telling.mean.add(mean, whole)
 
     def _set_rates(self, part: Sequence[B]) -> None:
         share = factor(self.history.steps, self.steps, self.settings.schedule, self.settings.warmup)
@@ -188,23 +187,23 @@ class _Run(Generic[B]):
         for group, rate in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = rate * share
 
-    def _after_step(self, progress: Progress) -> None:
+    def _after_step(self) -> None:
         steps, every = self.history.steps, self.settings.evaluate_every or self.steps_an_epoch
         self.over = steps >= self.steps
         if self.place >= len(self.todo) and not self.over:
             self.epoch, self.place = self.epoch + 1, 0
             self.todo = self.batches(self.epoch)
         if steps % every == 0 or self.over:
-            self._judge(progress)
+            self._judge()
         elif steps % _LINE_EVERY == 0:
-            self._tell(progress)
+            self._tell()
         if self.due and not self.over:
             self._save()
 
-    def _judge(self, progress: Progress) -> None:
+    def _judge(self) -> None:
         """Note the loss, evaluate, keep the weights if they are the best so far, and see whether patience lasts."""
-        speed, line = self._speed(), self.mean.of_line()
-        loss = self.mean.of_all()
+        measured = self.telling.measured()
+        loss = self.telling.mean.of_all()
         self._refuse_broken("loss", loss)
         self.history.losses.append(loss)
         value = None
@@ -214,8 +213,7 @@ class _Run(Generic[B]):
             self.averages.judge(self.history.evaluations)
             waited = len(self.history.evaluations) - 1 - self.history.best
             self.over |= self.settings.patience is not None and waited >= self.settings.patience
-        self._tell(progress, (line, speed), value)
-        self.resumed, self.done = time.perf_counter(), 0
+        self._tell(measured, value)
 
     def _refuse_broken(self, kind: str, value: float) -> None:
         if not math.isfinite(value):
@@ -224,28 +222,11 @@ class _Run(Generic[B]):
                 f" {self.settings.learning_rate:g}) or look for broken texts with `transferlm check`"
             )
 
-    def _speed(self) -> float:
-        return self.done / max(time.perf_counter() - self.resumed, 1e-9)
-
-    def _tell(
-        self, progress: Progress, measured: tuple[float, float] | None = None, held_out: float | None = None
-    ) -> None:
-        """A note on the progress line, and a line in the log."""
-        loss, speed = measured or (self.mean.of_line(), self._speed())
-        note = f"loss {loss / math.log(2):.3f} bits"
-        if held_out is not None:
-            note += f", held out {held_out / math.log(2):.3f} bits"
-        progress.advance(0, note=note)
-        self.resumed, self.done = time.perf_counter(), 0
-        steps = self.history.steps
-        line = {"step": steps, "epoch": round(steps / self.steps_an_epoch, 4), "loss": loss}
-        if held_out is not None:
-            line["held_out"] = held_out
-        line |= {"learning_rate": self.rate, f"{self.unit}_a_second": round(speed, 3)}
-        line["seconds"] = round(self.history.seconds + time.perf_counter() - self.started, 3)
-        for listener in (self.log, self.board):
-            if listener is not None:
-                listener.add(line)
+    def _tell(self, measured: dict[str, float] | None = None, held_out: float | None = None) -> None:
+        steps, now = self.history.steps, time.perf_counter()
+        place = {"step": steps, "epoch": round(steps / self.steps_an_epoch, 4), "learning_rate": self.rate}
+        place["seconds"] = round(self.history.seconds + now - self.started, 3)
+        self.telling.tell(place, measured, held_out)
 
     def _evaluated(self, evaluate: Callable[[], float]) -> float:
         """Evaluate the weights as they are, and keep them if they are the best so far."""
@@ -279,18 +260,19 @@ class _Run(Generic[B]):
         now = time.perf_counter()
         self.history.seconds += now - self.started
         self.started = now
-        state = taken(self, self.checkpoint.carried)
+        state = taken(self, self.telling.mean, self.checkpoint.carried)
         if state is not None:
             self.checkpoint.save(*state)
 
-    def resume(self, progress: Progress) -> None:
+    def resume(self, log: TrainingLog | None) -> None:
         """Go on from the checkpoint's state, if there is one of this very run."""
         if self.checkpoint is None:
             return
         found = self.processes.told(self.checkpoint.load() if self.processes.main else None)
-        if self.log is not None:
-            self.log.forget(after=0 if found is None else int(found[1]["history"]["steps"]))
+        if log is not None:
+            log.forget(after=0 if found is None else int(found[1]["history"]["steps"]))
         if found is None:
             return
-        put_back(self, self.checkpoint.carried, *found)
+        put_back(self, self.telling.mean, self.checkpoint.carried, *found)
+        progress = self.telling.progress
         progress.advance((progress.total or 0) * self.history.steps / self.steps, note="resumed")

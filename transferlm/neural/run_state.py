@@ -32,7 +32,6 @@ class _Run(Protocol):
     working: WorkingWeights
     best: list[torch.Tensor] | None
     history: History
-    mean: Mean
     epoch: int
     place: int
     todo: Sequence[Any]
@@ -41,7 +40,7 @@ class _Run(Protocol):
     def batches(self) -> Any: ...
 
 
-def taken(run: _Run, carried: Carried) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def taken(run: _Run, mean: Mean, carried: Carried) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """The run's tensors by name and its facts, in the main process; in the others None, their part went there."""
     parts = run.processes.gathered(_own(run.device, carried))
     if not run.processes.main:
@@ -52,19 +51,19 @@ def taken(run: _Run, carried: Carried) -> tuple[dict[str, torch.Tensor], dict[st
             tensors[f"optimizer.{i}.{name}"] = value
     tensors |= _named("best", run.best or ()) | _named("means", run.averages.means or ())
     tensors |= {f"{process}.{name}": tensor for process, part in enumerate(parts) for name, tensor in part.items()}
-    tensors["total"] = run.mean.total
+    tensors["total"] = mean.total
     facts = {"history": asdict(run.history), "epoch": run.epoch, "place": run.place, "averaged": run.averages.count}
-    facts["mean"] = [run.mean.weight, run.mean.before, run.mean.weight_before]
+    facts["mean"] = [mean.weight, mean.before, mean.weight_before]
     return tensors, facts
 
 
-def put_back(run: _Run, carried: Carried, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+def put_back(run: _Run, mean: Mean, carried: Carried, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
     """Go on from what was `taken`."""
     run.history = History(**facts["history"])
     run.epoch, run.place = facts["epoch"], facts["place"]
     run.todo = run.batches(run.epoch)
-    run.mean.total = tensors["total"].to(run.device)
-    run.mean.weight, run.mean.before, run.mean.weight_before = facts["mean"]
+    mean.total = tensors["total"].to(run.device)
+    mean.weight, mean.before, mean.weight_before = facts["mean"]
     with torch.no_grad():
         for i, parameter in enumerate(run.parameters):
             parameter.copy_(tensors[f"weights.{i}"])
