@@ -17,7 +17,7 @@ _RIGHT = WIDTH - 16
 _INK, _PALE, _MARK = "#1f2933", "#9fb3c8", "#c2410c"
 
 
-class Curve(Protocol):
+class _Curve(Protocol):
     """What is drawn (`neural/learning_rate_finder.py`); losses are nats and are shown in bits."""
 
     @property
@@ -42,7 +42,7 @@ def check_place(place: str | Path) -> Path:
     return path
 
 
-def write_curve(curve: Curve, title: str, place: str | Path) -> None:
+def write_curve(curve: _Curve, title: str, place: str | Path) -> None:
     """Draw loss against rate, with the suggestion.
 
     Args:
@@ -60,7 +60,7 @@ def write_curve(curve: Curve, title: str, place: str | Path) -> None:
     path.write_text(drawing, encoding="utf-8")
 
 
-def _svg(curve: Curve, title: str) -> str:
+def _svg(curve: _Curve, title: str) -> str:
     x = Axis(curve.rates[0], curve.rates[-1], LEFT, _RIGHT, logarithmic=True)
     bits = [loss / math.log(2) for loss in curve.smoothed]
     low, high = min(bits), max(bits)
