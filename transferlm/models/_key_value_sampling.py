@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from transferlm.models._key_value_reading import cache_name
 from transferlm.models._sampling import Continuation, put_together
 from transferlm.text.tokenizers.base import Tokenizer
 
@@ -33,9 +33,8 @@ class KeyValueContinuation(Continuation):
     def __init__(self, module: Any, tokenizer: Tokenizer, opening: np.ndarray, window: int, prompt: str) -> None:
         self._module, self._tokenizer, self._prompt, self._window = module.eval(), tokenizer, prompt, window
         self._device = next(module.parameters()).device
-        # `transferlm` runs with versions of `transformers` that call it the one and the other.
-        self._name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
-        self._ids = [*opening.tolist(), *tokenizer.bare(tokenizer.encode([prompt])[0]).ids.tolist()]
+        self._name = cache_name(module)
+        self._ids = [*opening.tolist(), *tokenizer.encode_bare([prompt])[0].ids.tolist()]
         self._given = len(self._ids)
         self._start(self._ids[-window:])
         self.end_id = tokenizer.end_id

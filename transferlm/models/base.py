@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -39,8 +39,10 @@ __all__ = [
     "FromScratch",
     "GradientTrained",
     "GrowingVectors",
+    "HiddenStates",
     "Model",
     "Objective",
+    "ReadOn",
     "ReadsOn",
     "SelfSupervised",
     "TokenScores",
@@ -327,6 +329,22 @@ def _draws(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng(derive(seed, "sample", number))
 
 
+class HiddenStates(Causal):
+    """A causal model that predicts each token from a vector and tells it: what a cache of states needs."""
+
+    @abstractmethod
+    def token_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """What `token_scores` gives, and beside each text's the hidden states that its tokens were predicted from.
+
+        Those of one text are in memory together: 4 bytes times the width a token.
+
+        Returns:
+            Scores and states, float32 of shape (tokens, width); the last state predicts the end of the text.
+        """
+
+
 class Exportable(ABC):
     """A model that other n-gram tools can read."""
 
@@ -508,22 +526,32 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
-class ReadsOn(Causal, GradientTrained):
+class ReadOn(NamedTuple):
+    """What a model read.
+
+    Attributes:
+        log_probs: Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
+            vocabulary).
+        hidden: The states that they follow from, without gradients: shape (tokens, width).
+        state: What to go on from, without gradients.
+    """
+
+    log_probs: torch.Tensor
+    hidden: torch.Tensor
+    state: tuple[torch.Tensor, ...]
+
+
+class ReadsOn(HiddenStates, GradientTrained):
     """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
 
     @abstractmethod
-    def read_on(
-        self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
         """Read tokens, nothing dropped, in fp32.
 
         Args:
-            ids: Token ids, shape (tokens,); the first of all is the end token, which opens every text.
+            ids: Token ids, shape (tokens,), one or more; the first of all are those that open a text: the tokenizer's
+                prefix, or the end token where it has none.
             state: What the tokens before left; None where there are none.
-
-        Returns:
-            Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
-            vocabulary); and the state to go on from, without gradients.
         """
 
 
@@ -593,6 +621,7 @@ _PLAIN = {
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "GrowingVectors": "made of word vectors that take in new words",
+    "HiddenStates": "causal and able to tell the state behind each prediction",
     "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
