@@ -12,6 +12,7 @@ from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import Context, LanguageScores, finite, score
 from transferlm.measure.word_vectors import Analogies, Similarity, WordScores
+from transferlm.models._caches import cache_of
 from transferlm.models._opening import open_model, open_vectors
 from transferlm.models.base import (
     Causal,
@@ -333,29 +334,33 @@ def combine(
 
 
 def with_cache(
-    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "text"
+    model: Model | TaskModel,
+    tuning: Corpus | Iterable[str] | None = None,
+    context: Context = "text",
+    kind: str | None = None,
 ) -> Model:
-    """The model with a cache of what it just read.
+    """The model with a cache of what it just read; the model given is left as it was.
 
     Args:
         model: Any causal model.
         tuning: Texts it was not trained on, to fit the cache to; without them it is as it was fitted to the Treebank.
         context: Whether the cache is fitted to texts on their own or to a stream of them.
+        kind: `states`, which neural models have, or `counts`; none takes what suits the model best.
 
     Raises:
-        UnsupportedError: The model is not causal.
+        UnsupportedError: The model is not causal, or tells no states where those are asked for.
+        SettingError: There is no such kind.
     """
     body = body_of(model)
-    cached: Any = body.copy() if body.family == "cached" else catalog.find("models", "cached").of(body)  # type: ignore[attr-defined]
+    cached = cache_of(body, kind)
     data, scores = [], {}
     if tuning is not None:
         corpus = Corpus.of(tuning)
         scores[f"tuning_loss_{context}"] = cached.tune(corpus, context)
         data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
-    method = {"name": "cached", "hyper_parameters": cached.hyper_parameters()}
+    method = {"name": cached.family, "hyper_parameters": cached.hyper_parameters()}
     cached.lineage = body.origin.child("cache", method=method, data=data, scores=scores)
-    made: Model = cached
-    return made
+    return cached
 
 
 def with_dynamic_evaluation(

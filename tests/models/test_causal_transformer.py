@@ -124,7 +124,7 @@ def test_a_stream_has_half_a_window_of_context_however_it_is_handed_over(both: t
     prefix = ours.tokenizer.prefix
     texts = [draw.integers(3, 250, length).astype(np.int32) for length in (5, 1, 60, 30, 2, 40)]
     scorer = WindowScorer(ours.module, 24, ours._opening(), prefix)
-    found = [log for text in texts for log in scorer.streamed([text])]
+    found = [scored.log_probs for text in texts for scored in scorer.streamed([text])]
     whole = np.concatenate([ours._opening(), texts[0], *[p for text in texts[1:] for p in (prefix, text)]]).tolist()
     scored = np.concatenate([np.arange(len(prefix) + len(text)) >= len(prefix) for text in texts])[len(prefix) :]
     for place, log in zip(np.flatnonzero(scored) + 1, np.concatenate(found), strict=True):

@@ -71,11 +71,11 @@ def test_texts_on_their_own_know_nothing_of_each_other(recurrent: Recurrent) -> 
 
 
 def test_windows_leave_no_mark(recurrent: Recurrent, review_texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from transferlm.models import dynamic as family
+    from transferlm.models import _adaptive_reading as reading
 
     dynamic = Dynamic.of(recurrent, learning_rate=0.3)
     once = logs(dynamic, review_texts)
-    monkeypatch.setattr(family, "windows", lambda given: ([text] for text in given))
+    monkeypatch.setattr(reading, "windows", lambda given: ([text] for text in given))
     assert np.array_equal(logs(dynamic, review_texts), once)
 
 
@@ -130,7 +130,9 @@ def test_it_is_fitted_to_the_beginning_of_a_long_text(recurrent: Recurrent, monk
 
 
 def test_only_what_reads_on_can_have_it(recurrent: Recurrent) -> None:
-    with pytest.raises(UnsupportedError, match=r"dynamic evaluation needs .* it works with: recurrent"):
+    with pytest.raises(
+        UnsupportedError, match=r"dynamic evaluation needs .* works with: causal_transformer, recurrent"
+    ):
         Dynamic.of(tl.models.KneserNey())
     with pytest.raises(DataError, match="nothing without a model"):
         Dynamic().log_probs(["a"])
@@ -191,7 +193,9 @@ def test_evaluate_reads_dynamically_alone_and_with_a_cache(
     assert told("--dynamic", "--context", "text")["scores"]["context"] == "text"
     shown = run("evaluate", tmp_path / "m", data, "--dynamic", "--cache").out
     assert "rule sgd" in shown
-    assert "half_lives" in shown
+    assert "flatness 0.3" in shown
+    counts = told("--cache", "counts", "--dynamic")
+    assert set(counts["cache"]) == {"half_lives", "concentrations"}
     assert "give one of them" in run("evaluate", tmp_path / "m", data, "--tune", held).err
 
 

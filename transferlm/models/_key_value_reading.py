@@ -59,7 +59,8 @@ def _second_half(module: Any, window: int, state: State | None) -> State | None:
 def _read(module: Any, ids: torch.Tensor, state: State | None) -> ReadOn:
     from transformers import DynamicCache
 
-    cache = DynamicCache()  # of whole layers: one cut to a sliding window could not be taken apart and put together
+    # Of whole layers: what is cut to a sliding window could not be taken apart and put together again.
+    cache: Any = DynamicCache()
     held, *layers = state or (ids[:0],)
     for number, pair in enumerate(zip(layers[::2], layers[1::2], strict=True)):
         cache.update(*pair, number)

@@ -10,13 +10,13 @@ import torch
 from torch.nn import functional
 
 from transferlm.models._key_value_reading import cache_name
-from transferlm.models._sampling import Continuation, put_together
+from transferlm.models._sampling import HiddenContinuation, put_together
 from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["KeyValueContinuation"]
 
 
-class KeyValueContinuation(Continuation):
+class KeyValueContinuation(HiddenContinuation):
     """A text of the tokens of a tokenizer, each read once.
 
     Where the text outgrows the window, its last half is read anew and goes on from there: positions can't be taken off
@@ -80,6 +80,8 @@ class KeyValueContinuation(Continuation):
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
         given = torch.tensor([ids], device=self._device)
-        found = self._module(input_ids=given, use_cache=True, logits_to_keep=1, **{self._name: self._cache})
+        asked = {self._name: self._cache, "use_cache": True, "output_hidden_states": True, "logits_to_keep": 1}
+        found = self._module(input_ids=given, **asked)
         self._logits: torch.Tensor = found.logits[0, -1]
+        self.hidden = found.hidden_states[-1][0].float().cpu().numpy()
         self._length += len(ids)

@@ -27,6 +27,15 @@ class Scored(NamedTuple):
     log_probs: np.ndarray
     states: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: Iterable[Scored]) -> Scored:
+        """Parts one after the other, with or without states all of them."""
+        filled = [part for part in parts if len(part.log_probs)]
+        if not filled:
+            return cls(np.empty(0), np.empty((0, 0), np.float32))
+        logs, states = zip(*filled, strict=True)
+        return cls(np.concatenate(logs), np.concatenate(states))
+
     def split(self, places: Sequence[int] | np.ndarray) -> list[Scored]:
         """The parts between these places."""
         parts = zip(np.split(self.log_probs, places), np.split(self.states, places), strict=True)

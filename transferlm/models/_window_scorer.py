@@ -44,9 +44,7 @@ class WindowScorer:
         states: Whether the top layer's states are kept.
     """
 
-    def __init__(
-        self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray, states: bool = False
-    ) -> None:
+    def __init__(self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray, states: bool = False) -> None:
         self.module, self.window, self.opening, self.prefix = module.eval(), window, opening, prefix
         self.device = next(module.parameters()).device
         sizes = module.config.get_text_config()
@@ -79,9 +77,7 @@ class WindowScorer:
 
     @torch.inference_mode()
     def _scored(self, sequences: Sequence[np.ndarray], done: int) -> list[Scored]:
-        scored = [
-            Scored(np.zeros(len(ids) - 1), np.zeros((len(ids) - 1, self._kept), np.float32)) for ids in sequences
-        ]
+        scored = [Scored(np.zeros(len(ids) - 1), np.zeros((len(ids) - 1, self._kept), np.float32)) for ids in sequences]
         jobs = [
             _Job(number, window)
             for number, ids in enumerate(sequences)

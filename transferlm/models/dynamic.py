@@ -17,13 +17,15 @@ from safetensors.torch import load_file, save_file
 
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError
-from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares
+from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
 from transferlm.models._causal import Context
+from transferlm.models._scored_texts import Scored, refuse_context
 from transferlm.models._wrapped import Wrapped
-from transferlm.models.base import Model, ReadsOn, TokenScores, digest, require
+from transferlm.models.base import HiddenStates, Model, ReadsOn, TokenScores, digest, require
 from transferlm.neural.dynamic_weights import DynamicWeights
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
+from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.windows import windows
 
 __all__ = ["Dynamic"]
@@ -34,7 +36,7 @@ _FACTORS = (3.0, 1.5)
 
 
 @dataclass(eq=False)
-class Dynamic(Wrapped):
+class Dynamic(Wrapped, HiddenStates):
     """A causal model with dynamic evaluation (Krause et al. 2018): it learns from every few tokens once it scored them.
 
     The weights take a gradient step after each segment and are drawn back to where training left them. In a stream they
@@ -96,35 +98,39 @@ class Dynamic(Wrapped):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(texts, self._reader(), context == "stream")
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[str], reader: AdaptiveReader, stream: bool) -> Iterator[TokenScores]:
-        waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
-        logs, end = np.empty(0), np.int32(self.tokenizer.end_id)
-        for window in windows(texts):
-            for text, tokens in zip(window, self.tokenizer.encode(window), strict=True):
-                ids = np.append(tokens.ids, end)
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                waiting.append((np.concatenate([tokens.offsets, after]), ids))
-                logs = np.concatenate([logs, reader.read(ids)])
-                if not stream:
-                    logs = np.concatenate([logs, reader.rest()])
-                    reader.restart()
-                while waiting and len(logs) >= len(waiting[0][1]):
-                    offsets, own = waiting.popleft()
-                    yield TokenScores(logs[: len(own)], offsets, own)
-                    logs = logs[len(own) :]
-        logs = np.concatenate([logs, reader.rest()])
-        for offsets, own in waiting:
-            yield TokenScores(logs[: len(own)], offsets, own)
-            logs = logs[len(own) :]
+    def token_states(self, texts: Iterable[str], context: Context = "text") -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and hidden states, each by the weights of its time."""
+        return self._scored(texts, context, states=True)
+
+    def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        return self._read(texts, self._reader(states), context == "stream")
+
+    def _read(
+        self, texts: Iterable[str], reader: AdaptiveReader, stream: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        waiting: deque[Tokens] = deque()
+        found = Scored.joined([])
+        for tokens in token_stream(reader.model, texts):
+            waiting.append(tokens)
+            found = Scored.joined([found, reader.read(tokens.ids)])
+            if not stream:
+                found = Scored.joined([found, reader.rest()])
+                reader.restart()
+            while waiting and len(found.log_probs) >= len(waiting[0]):
+                done, found = _taken(found, waiting.popleft())
+                yield done
+        found = Scored.joined([found, reader.rest()])
+        for tokens in waiting:
+            done, found = _taken(found, tokens)
+            yield done
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
         reader, rows = self._reader(), []
-        for tokens in self.tokenizer.encode(contexts):
+        for tokens in self.tokenizer.encode_bare(contexts):
             reader.read(tokens.ids)
             rows.append(reader.next_log_probs())
             reader.restart()
@@ -177,11 +183,11 @@ class Dynamic(Wrapped):
                     return some
         return some
 
-    def _reader(self) -> AdaptiveReader:
+    def _reader(self, states: bool = False) -> AdaptiveReader:
         twin = self.model.copy()
         home = self.model.module.parameters()
         weights = DynamicWeights(twin.module.parameters(), home, self.learning_rate, self.decay, self._squares)
-        return AdaptiveReader(twin, weights, self.segment)
+        return AdaptiveReader(twin, weights, self.segment, states)
 
     @property
     def fingerprint(self) -> str:
@@ -216,6 +222,12 @@ class Dynamic(Wrapped):
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.model.module.named_parameters()]
+
+
+def _taken(found: Scored, tokens: Tokens) -> tuple[tuple[TokenScores, np.ndarray], Scored]:
+    """A text's scores and states, and what is left of those found."""
+    own, left = found.split([len(tokens)])
+    return (TokenScores(own.log_probs, tokens.offsets, tokens.ids), own.states), left
 
 
 def _descend(

@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 
 from transferlm.errors import SettingError
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
+from transferlm.models._scored_texts import Scored
 from transferlm.models.base import Model, ReadsOn, digest
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dynamic_weights import DynamicWeights
@@ -80,15 +80,15 @@ class _Reading:
         """Read to the end, from where an interrupted run stopped."""
         self._resume(checkpoint)
         with Progress("reading", new.size, "bytes") as progress:
-            for ids in islice(token_stream(self.reader.model, new.read(progress.advance)), self.texts, None):
-                self._count(self.reader.read(ids))
+            for tokens in islice(token_stream(self.reader.model, new.read(progress.advance)), self.texts, None):
+                self._count(self.reader.read(tokens.ids))
                 self.texts += 1
                 if checkpoint is not None and checkpoint.due:
                     self._save(checkpoint)
         self._count(self.reader.rest())
 
-    def _count(self, logs: np.ndarray) -> None:
-        self.nats, self.tokens = self.nats - float(logs.sum()), self.tokens + len(logs)
+    def _count(self, found: Scored) -> None:
+        self.nats, self.tokens = self.nats - float(found.log_probs.sum()), self.tokens + len(found.log_probs)
 
     def _save(self, checkpoint: Checkpoint) -> None:
         weights = {f"weights.{place}": parameter for place, parameter in enumerate(self.parameters)}
