@@ -380,15 +380,17 @@ def with_dynamic_evaluation(
         DataError: There are fewer than two texts to tune on.
     """
     family: Any = catalog.find("models", "dynamic")
+    data, scores = [], {}
     if tuning is None:
         dynamic = family.of(body_of(model))
     else:
-        measured, fitted = Corpus.of(tuning).at_end(0.5)
+        corpus = Corpus.of(tuning)
+        measured, fitted = corpus.at_end(0.5)
         dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
-        dynamic.tune(fitted, context)
-    dynamic.lineage = body_of(model).origin.child(
-        "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
-    )
+        scores[f"tuning_loss_{context}"] = dynamic.tune(fitted, context)
+        data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
+    method = {"name": dynamic.family, "hyper_parameters": dynamic.hyper_parameters()}
+    dynamic.lineage = body_of(model).origin.child("dynamic evaluation", method=method, data=data, scores=scores)
     made: Model = dynamic
     return made
 

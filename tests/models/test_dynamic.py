@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import transferlm as tl
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
@@ -101,6 +102,30 @@ def test_it_is_saved_with_its_model(rule: Any, recurrent: Recurrent, review_text
         (tmp_path / "m" / "gradient_squares.safetensors").unlink()
         with pytest.raises(ModelFolderError, match=r"gradient_squares\.safetensors is missing"):
             tl.load(tmp_path / "m")
+
+
+def test_squares_that_are_damaged_or_of_another_model_are_refused(
+    recurrent: Recurrent, review_texts: list[str], tmp_path: Path
+) -> None:
+    dynamic = Dynamic.of(recurrent, review_texts, rule="rms")
+    dynamic.save(tmp_path / "m")
+    path = tmp_path / "m" / "gradient_squares.safetensors"
+    good = load_file(path)
+    name = "embedding.weight"
+    for other in (good[name][:-1], good[name] - 1, good[name] * torch.nan):
+        save_file({**good, name: other.contiguous()}, path)
+        with pytest.raises(ModelFolderError, match=f"{name} holds no mean squares"):
+            tl.load(tmp_path / "m")
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ModelFolderError, match="missing or damaged"):
+        tl.load(tmp_path / "m")
+
+
+def test_without_texts_nothing_is_measured_or_fitted(recurrent: Recurrent) -> None:
+    with pytest.raises(DataError, match="holds no text"):
+        Dynamic.of(recurrent, [], rule="rms")
+    with pytest.raises(DataError, match="holds no text"):
+        Dynamic.of(recurrent).tune([])
 
 
 def test_fitting_finds_settings_that_others_do_not_beat(recurrent: Recurrent) -> None:
@@ -199,10 +224,15 @@ def test_evaluate_reads_dynamically_alone_and_with_a_cache(
     assert "give one of them" in run("evaluate", tmp_path / "m", data, "--tune", held).err
 
 
-def test_its_story_begins_with_the_models(recurrent: Recurrent) -> None:
+def test_its_story_begins_with_the_models_and_tells_what_it_was_fitted_to(recurrent: Recurrent) -> None:
     made = tl.with_dynamic_evaluation(recurrent)
     assert made.lineage.step == "dynamic evaluation"
     assert len(made.lineage.parents) == 1
+    assert not made.lineage.data
+    fitted = tl.with_dynamic_evaluation(recurrent, REPEATED)
+    assert [(data["hash"], data["texts"]) for data in fitted.lineage.data] == [(tl.Corpus(REPEATED).hash, 12)]
+    half = -logs(fitted, REPEATED[6:]).mean()
+    assert fitted.lineage.scores["tuning_loss_stream"] == pytest.approx(half, abs=1e-2)
 
 
 def test_a_model_inside_that_can_not_read_on_or_is_a_link_is_refused(recurrent: Recurrent, tmp_path: Path) -> None:

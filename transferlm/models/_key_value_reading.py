@@ -21,7 +21,7 @@ def read_on(module: Any, window: int, ids: np.ndarray, state: State | None) -> R
 
     Keys and values are those that the weights of their time gave (as in Krause et al. 2019, over a Transformer-XL). A
     full window's second half is read anew and goes on, as positions can't be taken off its front: each token has the
-    context that it has in a stream of strided windows.
+    context that it has in a stream of strided windows (where the last one, cut short, reaches back further).
 
     Args:
         module: Gives `logits` for `input_ids` and a cache; it is put into evaluation mode.

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from transferlm import storage
@@ -200,28 +201,37 @@ class Dynamic(Wrapped, HiddenStates):
         """The model, in a folder of its own, and what `rms` measured."""
         super().write(folder)
         if self._squares is not None:
-            named = zip(self._names(), self._squares, strict=True)
-            save_file({name: square.cpu().contiguous() for name, square in named}, folder / _SQUARES)
+            named = zip(self.model.module.named_parameters(), self._squares, strict=True)
+            save_file({name: square.cpu().contiguous() for (name, _), square in named}, folder / _SQUARES)
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there.
 
         Raises:
-            ModelFolderError: What `rms` measured is missing or of another model.
+            ModelFolderError: What `rms` measured is missing, damaged or of another model.
         """
         made = super().read(folder)
         if made.rule == "rms":
-            try:
-                kept = load_file(folder.path / _SQUARES)
-                device = next(made.model.module.parameters()).device
-                made._squares = [kept[name].to(device) for name in made._names()]
-            except (OSError, KeyError) as error:
-                raise ModelFolderError(f"{folder.path / _SQUARES} is missing or damaged ({error})") from None
+            made._squares = _squares(folder.path / _SQUARES, dict(made.model.module.named_parameters()))
         return made
 
-    def _names(self) -> list[str]:
-        return [name for name, _ in self.model.module.named_parameters()]
+
+def _squares(path: Path, parameters: dict[str, torch.nn.Parameter]) -> list[torch.Tensor]:
+    """What `rms` measured for these parameters.
+
+    Raises:
+        ModelFolderError: It is missing, damaged, or of another model.
+    """
+    try:
+        kept = load_file(path)
+        squares = [kept[name].to(parameter.device) for name, parameter in parameters.items()]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise ModelFolderError(f"{path} is missing or damaged ({error}): copy the folder again") from None
+    for square, (name, parameter) in zip(squares, parameters.items(), strict=True):
+        if square.shape != parameter.shape or not bool((square.isfinite() & (square >= 0)).all()):
+            raise ModelFolderError(f"{path}: {name} holds no mean squares of this model: copy the folder again")
+    return squares
 
 
 def _taken(found: Scored, tokens: Tokens) -> tuple[tuple[TokenScores, np.ndarray], Scored]:
