@@ -386,7 +386,7 @@ def with_dynamic_evaluation(
     else:
         corpus = Corpus.of(tuning)
         measured, fitted = corpus.at_end(0.5)
-        dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
+        dynamic = family.of(body_of(model), measured, rule="rms")
         scores[f"tuning_loss_{context}"] = dynamic.tune(fitted, context)
         data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
     method = {"name": dynamic.family, "hyper_parameters": dynamic.hyper_parameters()}

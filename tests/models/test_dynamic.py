@@ -143,13 +143,13 @@ def test_fitting_finds_settings_that_others_do_not_beat(recurrent: Recurrent) ->
 
 def test_it_is_fitted_to_the_beginning_of_a_long_text(recurrent: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = Dynamic.token_scores
+    real = Dynamic._scored
 
-    def counted(self: Dynamic, texts: Any, context: Any = "text") -> Any:
+    def counted(self: Dynamic, texts: Any, context: Any, states: bool) -> Any:
         read.append(len(texts))
-        return real(self, texts, context)
+        return real(self, texts, context, states)
 
-    monkeypatch.setattr(Dynamic, "token_scores", counted)
+    monkeypatch.setattr(Dynamic, "_scored", counted)
     Dynamic.of(recurrent).tune(REPEATED * 100, tokens=25)
     assert set(read) == {3}
 
@@ -207,7 +207,7 @@ def test_evaluate_reads_dynamically_alone_and_with_a_cache(
     plain = told("--context", "stream")
     dynamic = told("--dynamic")
     assert dynamic["scores"]["context"] == "stream"
-    assert dynamic["dynamic"] == Dynamic().hyper_parameters()
+    assert dynamic["dynamic"] == {**Dynamic().hyper_parameters(), "learning_rate": 0.2}
     tuned = told("--dynamic", "--tune", held)
     assert tuned["dynamic"]["rule"] == "rms"
     both = told("--dynamic", "--cache", "--tune", held)
@@ -245,3 +245,14 @@ def test_a_model_inside_that_can_not_read_on_or_is_a_link_is_refused(recurrent: 
     tl.models.KneserNey(order=2).fit(["a b"]).save(tmp_path / "m" / "model")
     with pytest.raises(ModelFolderError, match="holds a kneser_ney model"):
         tl.load(tmp_path / "m")
+
+
+def test_steps_suit_the_family_unless_they_are_given_and_running_away_is_told(recurrent: Recurrent) -> None:
+    assert Dynamic.of(recurrent).learning_rate == 0.2
+    assert Dynamic.of(recurrent, REPEATED, rule="rms").learning_rate == 0.001
+    assert Dynamic.of(recurrent, learning_rate=0.0).learning_rate == 0.0
+    wild = Dynamic.of(recurrent, learning_rate=1e38)
+    with pytest.raises(SettingError, match="learning_rate 1e\\+38: too large for this model"):
+        list(wild.token_scores(REPEATED, "stream"))
+    wild.tune(REPEATED)
+    assert np.isfinite(logs(wild, REPEATED)).all()

@@ -266,6 +266,16 @@ def test_it_is_saved_with_its_model(model: Any, tmp_path: Path) -> None:
     assert cached.size == 500
 
 
+def test_a_cache_that_is_there_is_kept_or_replaced_by_one_of_the_kind_asked_for(recurrent: Any) -> None:
+    counts: Any = tl.with_cache(recurrent, kind="counts")
+    assert counts.family == "cached"
+    assert tl.with_cache(counts).family == "cached"
+    states: Any = tl.with_cache(counts, kind="states")
+    assert (states.family, states.model.family) == ("neural_cache", "recurrent")
+    with pytest.raises(SettingError, match="no cache is called 'state': did you mean 'states'"):
+        tl.with_cache(recurrent, kind="state")
+
+
 def test_a_model_inside_that_tells_no_states_is_refused(recurrent: Any, tmp_path: Path) -> None:
     NeuralCache.of(recurrent).save(tmp_path / "m")
     (tmp_path / "m" / "model").rename(tmp_path / "aside")

@@ -544,6 +544,9 @@ class ReadOn(NamedTuple):
 class ReadsOn(HiddenStates, GradientTrained):
     """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
 
+    step_sizes: ClassVar[Mapping[str, float]]
+    """Step sizes of dynamic evaluation that suit the family, by rule: `sgd` and `rms`."""
+
     @abstractmethod
     def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
         """Read tokens, nothing dropped, in fp32.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -105,6 +106,7 @@ class CausalTransformer(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 5e-3, "rms": 1e-4})
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
     """`model_type` values of `config.json` that this family opens."""
 

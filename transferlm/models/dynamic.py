@@ -6,7 +6,7 @@ import copy
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -21,10 +21,10 @@ from transferlm.errors import ModelFolderError, SettingError
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
 from transferlm.models._causal import Context
 from transferlm.models._scored_texts import Scored, refuse_context
+from transferlm.models._step_fitting import best_steps
 from transferlm.models._wrapped import Wrapped
 from transferlm.models.base import HiddenStates, Model, ReadsOn, TokenScores, digest, require
 from transferlm.neural.dynamic_weights import DynamicWeights
-from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.windows import windows
@@ -32,8 +32,6 @@ from transferlm.text.windows import windows
 __all__ = ["Dynamic"]
 
 _SQUARES = "gradient_squares.safetensors"
-_FACTORS = (3.0, 1.5)
-"""By what settings are multiplied and divided while they are fitted: far steps first, then near ones."""
 
 
 @dataclass(eq=False)
@@ -47,8 +45,9 @@ class Dynamic(Wrapped, HiddenStates):
 
     rule: Literal["sgd", "rms"] = "sgd"
     """Plain gradient steps, or steps over the root mean square of gradients on other text (better, given some)."""
-    learning_rate: float = 0.2
-    """Size of the steps; 0.2 suits `sgd`, 0.001 `rms`: measured on a small LSTM of the Treebank."""
+    learning_rate: float | None = None
+    """Size of the steps; none takes what suits the family: 0.2 for `sgd` and 0.001 for `rms` on recurrent models, 0.005
+    and 0.0001 on Transformers, measured on small ones of the Treebank."""
     decay: float = 0.002
     """Share of the way back to the trained weights, a step."""
     segment: int = 5
@@ -61,7 +60,7 @@ class Dynamic(Wrapped, HiddenStates):
     def __post_init__(self) -> None:
         if self.rule not in ("sgd", "rms"):
             raise SettingError(f"rule {self.rule!r}: choose sgd or rms")
-        if not 0 <= self.learning_rate < math.inf:
+        if self.learning_rate is not None and not 0 <= self.learning_rate < math.inf:
             raise SettingError(f"learning_rate {self.learning_rate}: give 0 or more")
         if not 0 <= self.decay <= 1:
             raise SettingError(f"decay {self.decay}: give a share from 0 to 1")
@@ -86,6 +85,7 @@ class Dynamic(Wrapped, HiddenStates):
         require(model, (ReadsOn,), "dynamic evaluation")
         made = cls(**settings)
         made._model = model
+        made._choose_step_size()
         if made.rule == "rms":
             if texts is None:
                 raise SettingError("rule rms measures gradients on text first: give some that is not scored, or sgd")
@@ -97,13 +97,26 @@ class Dynamic(Wrapped, HiddenStates):
 
         Raises:
             DataError: The model has seen no text yet.
-            SettingError: `context` is neither `text` nor `stream`.
+            SettingError: `context` is neither `text` nor `stream`, or steps are so large that the weights run away.
         """
-        return (scores for scores, _ in self._scored(texts, context, states=False))
+        return (scores for scores, _ in self._checked(texts, context, states=False))
 
     def token_states(self, texts: Iterable[str], context: Context = "text") -> Iterator[tuple[TokenScores, np.ndarray]]:
         """Scores and hidden states, each by the weights of its time."""
-        return self._scored(texts, context, states=True)
+        return self._checked(texts, context, states=True)
+
+    def _checked(
+        self, texts: Iterable[str], context: Context, states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        return map(self._refuse_runaway, self._scored(texts, context, states))
+
+    def _refuse_runaway(self, told: tuple[TokenScores, np.ndarray]) -> tuple[TokenScores, np.ndarray]:
+        if not np.isfinite(told[0].log_probs).all():
+            raise SettingError(
+                f"learning_rate {self.learning_rate}: too large for this model, its weights ran away;"
+                " give a tenth of it, or text to fit it to"
+            )
+        return told
 
     def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
         refuse_context(context)
@@ -155,22 +168,15 @@ class Dynamic(Wrapped, HiddenStates):
             DataError: There is no text.
         """
         some = self._beginning(Corpus.of(texts), tokens)
-        best = {"learning_rate": self.learning_rate, "decay": self.decay}
-        with Progress("fitting the dynamic evaluation", unit="trials") as progress:
 
-            def nats(trial: dict[str, float]) -> float:
-                twin = copy.copy(self)
-                twin.adjust(**trial)
-                total, count = 0.0, 0
-                for scores in twin.token_scores(some, context):
-                    total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
-                progress.advance(note=f"perplexity {math.exp(min(total / count, 700.0)):.2f}")
-                return total / count if math.isfinite(total) else math.inf
+        def nats(trial: dict[str, float]) -> float:
+            twin, total, count = copy.copy(self), 0.0, 0
+            twin.adjust(**trial)
+            for scores, _ in twin._scored(some, context, states=False):
+                total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
+            return total / count if math.isfinite(total) else math.inf
 
-            lowest = nats(best)
-            for factor in _FACTORS:
-                for name in ("learning_rate", "decay"):
-                    best, lowest = _descend(nats, best, lowest, name, factor)
+        best, lowest = best_steps(nats, {"learning_rate": self._rate, "decay": self.decay})
         self.adjust(**{name: float(f"{value:.3g}") for name, value in best.items()})
         return lowest
 
@@ -184,10 +190,19 @@ class Dynamic(Wrapped, HiddenStates):
                     return some
         return some
 
+    @property
+    def _rate(self) -> float:
+        assert self.learning_rate is not None
+        return self.learning_rate
+
+    def _choose_step_size(self) -> None:
+        if self.learning_rate is None:
+            self.learning_rate = self.model.step_sizes[self.rule]
+
     def _reader(self, states: bool = False) -> AdaptiveReader:
         twin = self.model.copy()
         home = self.model.module.parameters()
-        weights = DynamicWeights(twin.module.parameters(), home, self.learning_rate, self.decay, self._squares)
+        weights = DynamicWeights(twin.module.parameters(), home, self._rate, self.decay, self._squares)
         return AdaptiveReader(twin, weights, self.segment, states)
 
     @property
@@ -212,6 +227,7 @@ class Dynamic(Wrapped, HiddenStates):
             ModelFolderError: What `rms` measured is missing, damaged or of another model.
         """
         made = super().read(folder)
+        made._choose_step_size()
         if made.rule == "rms":
             made._squares = _squares(folder.path / _SQUARES, dict(made.model.module.named_parameters()))
         return made
@@ -238,20 +254,3 @@ def _taken(found: Scored, tokens: Tokens) -> tuple[tuple[TokenScores, np.ndarray
     """A text's scores and states, and what is left of those found."""
     own, left = found.split([len(tokens)])
     return (TokenScores(own.log_probs, tokens.offsets, tokens.ids), own.states), left
-
-
-def _descend(
-    nats: Callable[[dict[str, float]], float], best: dict[str, float], lowest: float, name: str, factor: float
-) -> tuple[dict[str, float], float]:
-    """Multiply or divide one setting by `factor` for as long as that lowers the loss."""
-    for step in (factor, 1 / factor):
-        start = best
-        while True:
-            trial = {**best, name: best[name] * step}
-            found = nats(trial) if name != "decay" or trial[name] <= 1 else math.inf
-            if found >= lowest:
-                break
-            best, lowest = trial, found
-        if best is not start:
-            break
-    return best, lowest

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -130,6 +131,7 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 0.2, "rms": 1e-3})
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Network = field(init=False, repr=False)

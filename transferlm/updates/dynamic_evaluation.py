@@ -35,7 +35,7 @@ class DynamicEvaluation(Update):
     rule: Literal["rms", "sgd"] = "rms"
     """Steps over the root mean square of gradients, or plain gradient steps."""
     learning_rate: float | None = None
-    """Size of the steps; none takes 0.001 for `rms` and 0.2 for `sgd`."""
+    """Size of the steps; none takes what suits the family: on recurrent models 0.001 for `rms` and 0.2 for `sgd`."""
     decay: float = 0.002
     """Share of the way back to the weights as they were, a step."""
     segment: int = 5
@@ -59,7 +59,7 @@ class DynamicEvaluation(Update):
         rms, key = self.rule == "rms", digest(self._key(model, new, seed), "" if old is None else old.hash)
         squares = gradient_squares(model, old or new, self.segment) if rms else None
         home = [parameter.detach().clone() for parameter in model.module.parameters()]
-        rate = self.learning_rate or (0.001 if rms else 0.2)
+        rate = self.learning_rate or model.step_sizes[self.rule]
         weights = DynamicWeights(model.module.parameters(), home, rate, self.decay, squares)
         reading = _Reading(AdaptiveReader(model, weights, self.segment))
         reading.through(new, None if checkpoints is None else Checkpoint(checkpoints, key))
