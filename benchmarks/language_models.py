@@ -7,8 +7,8 @@ ordinary word, the end of a sentence is counted, 82,430 test tokens in one strea
 an LSTM of width 256 have the same budget of 5,000 steps of 700 tokens, a few minutes each on two quiet cores; each is
 mixed with a Kneser-Ney 5-gram, and read dynamically (Krause et al. 2018), with a cache of its states (Grave et al.
 2017) and with both. Weights of mixtures, caches and steps are fitted to the validation part. The models of Zaremba et
-al. (2015) and Merity et al. (2018) want a GPU and are told as not run where there is none. Exit code 1 when a mixture is
-not below both of its parts, or dynamic evaluation, the cache or both don't help.
+al. (2015) and Merity et al. (2018) want a GPU and are told as not run where there is none. Exit code 1 when a mixture
+is not below both of its parts, or dynamic evaluation, the cache or both don't help.
 """
 
 from __future__ import annotations
