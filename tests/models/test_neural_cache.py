@@ -159,7 +159,7 @@ def test_in_a_stream_earlier_texts_are_remembered_and_else_not(model: Any) -> No
 
 def test_only_what_tells_its_states_can_have_one(recurrent: Any) -> None:
     with pytest.raises(
-        UnsupportedError, match=r"the cache of neural_cache needs .* works with: causal_transformer, dynamic, recurrent"
+        UnsupportedError, match=r"a cache of states needs .* works with: causal_transformer, dynamic, recurrent"
     ):
         NeuralCache.of(tl.models.KneserNey())
     with pytest.raises(UnsupportedError, match="which mixture is not"):

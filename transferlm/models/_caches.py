@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from transferlm import catalog
 from transferlm.errors import SettingError, alternatives
@@ -19,6 +19,9 @@ __all__ = ["CACHES", "Cache", "cache_of"]
 class Cache(Wrapped):
     """A model around another one that remembers what it just read, as that is likely to come again."""
 
+    called: ClassVar[str]
+    """What a person calls it."""
+
     @classmethod
     def of(cls, model: Model, **settings: Any) -> Self:
         """The model with a cache; it is kept as it is.
@@ -27,7 +30,7 @@ class Cache(Wrapped):
             UnsupportedError: It lacks what such a cache needs.
             SettingError: A setting makes no sense.
         """
-        require(model, cls.inside_needs, f"the cache of {catalog.name_of(cls)}")
+        require(model, cls.inside_needs, cls.called)
         made = cls(**settings)
         made._model = model
         return made

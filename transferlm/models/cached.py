@@ -46,6 +46,7 @@ class Cached(Cache, Composite):
     """What the prior weighs against the counts, in tokens, an order each; fitted together with them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"half_lives", "concentrations"})
+    called: ClassVar[str] = "a cache of counts"
     how_made: ClassVar[str] = "a cache is nothing without a model: make one with Cached.of(model)"
 
     def __post_init__(self) -> None:

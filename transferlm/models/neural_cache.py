@@ -41,13 +41,14 @@ class NeuralCache(Cache):
     """States that are remembered. 500 suit the Treebank's short articles, where 2,000 are worse and dearer; the long
     ones of WikiText want 2,000 (Grave et al., table 2)."""
     flatness: float = 0.3
-    """How much the resemblance of states counts: 0 not at all, so that the cache is one of words. The defaults are
-    those of Grave et al. for LSTMs; long states, as Transformers have, want far less: fit it with `tune`."""
+    """How much the resemblance of states counts: 0 not at all, so that the cache is one of words. 0.3 is what Grave et
+    al. found for LSTMs; the longer states of Transformers want less, a tenth of it on the Treebank: `tune` fits it."""
     weight: float = 0.1
     """Share of the probability that the cache gives: 0 up to, not including, 1."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"size", "flatness", "weight"})
     inside_needs: ClassVar[tuple[type, ...]] = (HiddenStates,)
+    called: ClassVar[str] = "a cache of states"
     how_made: ClassVar[str] = "a cache of states is nothing without a model: make one with NeuralCache.of(model)"
 
     def __post_init__(self) -> None:
