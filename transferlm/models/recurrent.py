@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,18 +15,20 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import DataError, ModelFolderError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
+from transferlm.models._scored_texts import refuse_context, scored_texts
 from transferlm.models._stream import RegularisedReader, StreamReader
 from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    ReadOn,
     ReadsOn,
     TokenScores,
     Vocabulary,
@@ -43,7 +46,6 @@ from transferlm.text.corpus import Corpus
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
-from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
@@ -127,6 +129,7 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     default_tokenizer: ClassVar[str] = "word"
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 0.2, "rms": 1e-3})
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Network = field(init=False, repr=False)
@@ -236,27 +239,29 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self._reader(), context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
-        scorer = Scorer(self.module, reader.end_id)
-        for window in texts:
-            tokens = reader.encode(window)
-            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
-            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
-            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+    def token_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and states of the top layer as the output layer reads them, projected onto the embedding's width."""
+        return self._scored(texts, context, states=True)
 
-    def read_on(self, ids: np.ndarray, state: State | None = None) -> tuple[torch.Tensor, State]:
+    def _scored(
+        self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        reader = self._reader()
+        return scored_texts(texts, context, reader.encode, reader.end_id, Scorer(self.module, reader.end_id, states))
+
+    def read_on(self, ids: np.ndarray, state: State | None = None) -> ReadOn:
         """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
         self.module.eval()
         given = torch.from_numpy(ids.astype(np.int64)[None]).to(self._device)
         states, state = self.module.states(given, state)
-        logits = self.module.logits(states)[0].float()
-        return functional.log_softmax(logits, dim=-1), tuple(tensor.detach() for tensor in state)
+        hidden = self.module.outputs(states)[0]
+        logs = functional.log_softmax(self.module.output(hidden).float(), dim=-1)
+        return ReadOn(logs, hidden.detach(), tuple(tensor.detach() for tensor in state))
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""

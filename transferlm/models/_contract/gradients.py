@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from transferlm.models._contract.causal import Causal
+from transferlm.models._contract.causal import HiddenStates
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["GradientTrained", "Objective", "ReadsOn", "SelfSupervised"]
+__all__ = ["GradientTrained", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
 
 
 class GradientTrained(ABC):
@@ -52,22 +52,35 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
-class ReadsOn(Causal, GradientTrained):
+class ReadOn(NamedTuple):
+    """What a model read.
+
+    Attributes:
+        log_probs: Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
+            vocabulary).
+        hidden: The states that they follow from, without gradients: shape (tokens, width).
+        state: What to go on from, without gradients.
+    """
+
+    log_probs: torch.Tensor
+    hidden: torch.Tensor
+    state: tuple[torch.Tensor, ...]
+
+
+class ReadsOn(HiddenStates, GradientTrained):
     """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
 
+    step_sizes: ClassVar[Mapping[str, float]]
+    """Step sizes of dynamic evaluation that suit the family, by rule: `sgd` and `rms`."""
+
     @abstractmethod
-    def read_on(
-        self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
         """Read tokens, nothing dropped, in fp32.
 
         Args:
-            ids: Token ids, shape (tokens,); the first of all is the end token, which opens every text.
+            ids: Token ids, shape (tokens,), one or more; the first of all are those that open a text: the tokenizer's
+                prefix, or the end token where it has none.
             state: What the tokens before left; None where there are none.
-
-        Returns:
-            Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
-            vocabulary); and the state to go on from, without gradients.
         """
 
 
