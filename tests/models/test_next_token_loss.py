@@ -25,7 +25,9 @@ def made(kind: str) -> Any:
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
     ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
-    config = CONFIG_MAPPING[kind](**SIZES, **OTHERS, **ends, tie_word_embeddings=kind != "llama", **SPECIAL.get(kind, {}))
+    config = CONFIG_MAPPING[kind](
+        **SIZES, **OTHERS, **ends, tie_word_embeddings=kind != "llama", **SPECIAL.get(kind, {})
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return AutoModelForCausalLM.from_config(config).float()

@@ -91,5 +91,7 @@ def test_under_autocast_it_works_in_bfloat16_and_its_gradients_are_near() -> Non
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = attention(*parts, causal=True)
     assert found.dtype == torch.bfloat16
-    for mine, its in zip(*(torch.autograd.grad(out, parts, upstream.to(out.dtype)) for out in (found, wanted)), strict=True):
+    for mine, its in zip(
+        *(torch.autograd.grad(out, parts, upstream.to(out.dtype)) for out in (found, wanted)), strict=True
+    ):
         assert float((mine - its).norm() / its.norm()) < 0.01

@@ -68,7 +68,7 @@ def _gpt2(model: _Settings, **common: Any) -> Any:
     from transformers import GPT2Config
 
     rate = model.dropout
-    # GELU itself (Hendrycks & Gimpel 2016): GPT-2's approximation by tanh, no more than 5e-4 away, takes four times as long.
+    # GELU itself (Hendrycks & Gimpel 2016): GPT-2's approximation by tanh, at most 5e-4 away, takes four times as long.
     return GPT2Config(**common, activation_function="gelu", embd_pdrop=rate, resid_pdrop=rate, attn_pdrop=rate)
 
 

@@ -17,7 +17,7 @@ class NextTokenLoss:
     """Mean nats a token; the scores of a step over the vocabulary, larger than all else, are never there at once.
 
     Most bodies score tokens by one linear layer over their last states. Some scale or cap its scores (Cohere's, Gemma
-    2's): which a module does is seen from what it gives for two tokens, and its own scores are taken where it does more.
+    2's): what a module does is seen from what it gives for two tokens, and where it does more its own scores are taken.
 
     Args:
         module: Gives `logits` for `input_ids`.

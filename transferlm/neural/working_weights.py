@@ -85,5 +85,5 @@ class WorkingWeights:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    """Whether all it does with its parameters is one product and a sum: GPT-2's layers, by name, are linear ones turned."""
+    """Whether it does one product and a sum with its parameters: GPT-2's layers are linear ones turned."""
     return type(module) is nn.Linear or type(module).__name__ == "Conv1D"
