@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from transferlm.models._next_token_loss import NextTokenLoss
 from transferlm.neural.batching import EpochBatch
 from transferlm.neural.processes import Share
 from transferlm.seeding import derive
@@ -40,6 +40,7 @@ class PackedReader:
         self.batch_size = batch_size
         self.device = next(module.parameters()).device
         self._share = Share()
+        self._nats = NextTokenLoss(module)
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
@@ -88,5 +89,4 @@ class PackedReader:
     def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
         block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
         ids = torch.from_numpy(block).to(self.device)
-        logits = self.module(input_ids=ids[:, :-1], use_cache=False).logits
-        return functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
+        return self._nats(ids[:, :-1], ids[:, 1:])

@@ -1,0 +1,57 @@
+"""Cross entropy of each next token by a causal Transformer, without a table of scores where its output is one layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.neural.vocabulary_loss import VocabularyLoss
+
+__all__ = ["NextTokenLoss"]
+
+
+class NextTokenLoss:
+    """Mean nats a token; the scores of a step over the vocabulary, larger than all else, are never there at once.
+
+    Most bodies score tokens by one linear layer over their last states. Some scale or cap its scores (Cohere's, Gemma
+    2's): what a module does is seen from what it gives for two tokens, and where it does more its own scores are taken.
+
+    Args:
+        module: Gives `logits` for `input_ids`.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._module, self._layer = module, _output_layer(module)
+        self._cross_entropy = VocabularyLoss()
+
+    def __call__(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean nats of the tokens that follow.
+
+        Args:
+            ids: int64 of shape (texts, tokens).
+            targets: The token after each: the same shape.
+        """
+        if self._layer is None:
+            logits = self._module(input_ids=ids, use_cache=False).logits
+            return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return self._cross_entropy(states.flatten(0, 1), self._layer.weight, self._layer.bias, targets.flatten())
+
+
+@torch.inference_mode()
+def _output_layer(module: Any) -> nn.Linear | None:
+    """The layer whose scores are the module's own, if there is one."""
+    body = getattr(module, "base_model", module)
+    layer = None if body is module else module.get_output_embeddings()
+    if type(layer) is not nn.Linear:
+        return None
+    training = module.training
+    module.eval()
+    ids = torch.arange(2, device=layer.weight.device)[None]
+    wanted = module(input_ids=ids, use_cache=False).logits
+    found = layer(body(input_ids=ids, use_cache=False).last_hidden_state)
+    module.train(training)
+    return layer if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5) else None
