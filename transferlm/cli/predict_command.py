@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from transferlm.cli.shared import everywhere
+
+if TYPE_CHECKING:
+    from transferlm.tasks.base import Prediction
+    from transferlm.text.framing import Text
 
 
 @click.command("predict")
@@ -41,9 +47,15 @@ def command(
     corpus = Corpus(*(files or ("-",)), column=column, encoding=encoding) if not texts else Corpus(texts)
     with Progress("predicting", corpus.size, "bytes") as progress:
         for text, prediction in model.predict_stream(corpus.with_blanks(progress.advance)):
-            label, probability = (prediction.label, prediction.probability) if prediction else (None, None)
-            if as_json:
-                line = json.dumps({"label": label, "probability": probability, "text": text}, ensure_ascii=False)
-            else:
-                line = f"{label}\t{probability:.4f}\t{text}" if prediction else f"\t\t{text}"
-            sys.stdout.write(line + "\n")
+            sys.stdout.write((_as_json if as_json else _as_line)(prediction, text, model.task.predicts.columns) + "\n")
+
+
+def _as_json(prediction: Prediction | None, text: Text, columns: Sequence[str]) -> str:
+    told = prediction.to_json() if prediction else dict.fromkeys(columns)
+    given = {"text": text} if isinstance(text, str) else {"first": text[0], "second": text[1]}
+    return json.dumps({**told, **given}, ensure_ascii=False)
+
+
+def _as_line(prediction: Prediction | None, text: Text, columns: Sequence[str]) -> str:
+    told = str(prediction) if prediction else "\t" * (len(columns) - 1)
+    return "\t".join([told, *([text] if isinstance(text, str) else text)])

@@ -49,6 +49,7 @@ from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
@@ -235,9 +236,24 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         """Width of a state."""
         return self.width
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The opening tokens before a text, and an end token after each text of a pair: the last has read them both."""
+        end, nothing = np.array([self._reader().end_id], dtype=np.int32), np.empty(0, np.int32)
+        return Frame(self._opening(), end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states, shape (texts, tokens, width)."""
+        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        return states
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        states = self.token_states(batch)
         lengths = batch.lengths()
         if self.pooling == "last":
             return states[torch.arange(len(states), device=states.device), lengths - 1]
