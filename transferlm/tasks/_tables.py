@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,17 +31,20 @@ class Table:
         label: Column of what is true of it.
         pair: Column of the second text of a pair; none for single texts.
         encoding: Character encoding of text files.
+        several: Whether a row has any number of labels, none among them: a list of them is then given as JSON.
     """
 
     text: str
     label: str
     pair: str | None
     encoding: str
+    several: bool = False
 
     def rows(self, source: Any) -> Iterator[LabelledRow]:
         """Each row as it stands; a missing value, or one of white space alone, is empty."""
         columns = [self.text, *([self.pair] if self.pair else []), self.label]
-        for row in read_rows(source, columns=columns, encoding=self.encoding):
+        lists = self.label if self.several else None
+        for row in read_rows(source, columns=columns, encoding=self.encoding, lists=lists):
             yield LabelledRow(row.line, self._text(row.values), (row.values[self.label] or "").strip())
 
     def whole_rows(self, source: Any) -> list[LabelledRow]:
@@ -66,7 +69,7 @@ class Table:
         for column, value in zip((self.text, self.pair or ""), texts, strict=False):
             if not value:
                 yield column
-        if not row.label:
+        if not row.label and not self.several:
             yield self.label
 
     def inputs(self, source: Any) -> Iterator[Text]:
@@ -75,9 +78,11 @@ class Table:
         for row in read_rows(source, columns=columns, encoding=self.encoding):
             yield self._text(row.values)
 
-    def faults(self, source: Any, wrong: Callable[[LabelledRow], str | None]) -> Iterator[str]:
-        """A sentence for each row whose label is there and wrong."""
-        for row in self.rows(source):
+    def faults(self, rows: Iterable[LabelledRow], wrong: Callable[[LabelledRow], str | None]) -> Iterator[str]:
+        """A sentence for each row whose label is missing where there must be one, or there and wrong."""
+        for row in rows:
+            if self.label in self.empty(row):
+                yield f"Line {row.line:,}: column {self.label!r} is empty."
             fault = wrong(row) if row.label else None
             if fault:
                 yield f"Line {row.line:,}: {fault}."

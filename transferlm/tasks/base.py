@@ -200,8 +200,8 @@ class Task(ABC):
         """The class of each example, where each has one; None otherwise."""
         return None
 
-    def groups(self, texts: Sequence[Text]) -> Sequence[Hashable] | None:  # noqa: ARG002
-        """What each input belongs to, where inputs must not be parted; None otherwise."""
+    def groups(self, texts: Sequence[Text]) -> Sequence[str] | None:  # noqa: ARG002
+        """The text that each input belongs to, where inputs about one text must not be parted; None otherwise."""
         return None
 
     def reordered(

@@ -36,12 +36,15 @@ class Labelled(NamedTuple):
         labels: The label of each, or None where there are none.
         counted: Label -> how often it stands there, where a text may have several or none; else None.
         faults: What is wrong with single rows, a sentence each.
+        bodies: The text that each row is about, where several rows are about one (questions): near duplicates and leaks
+            are then looked for in these.
     """
 
     texts: Sequence[str]
     labels: Sequence[str] | None = None
     counted: dict[str, int] | None = None
     faults: Sequence[str] = ()
+    bodies: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,11 +171,12 @@ def check(
     other = _check_part(second, tokenizer, max_length, threshold)
     unknown = sorted(set(other.labels) - set(found.labels)) if found.labels else []
     missing = sorted(set(found.labels) - set(other.labels)) if other.labels else []
-    return CheckReport(found, other, leaks(first.texts, second.texts, threshold), unknown, missing)
+    bodies = first.bodies or first.texts, second.bodies or second.texts
+    return CheckReport(found, other, leaks(*bodies, threshold), unknown, missing)
 
 
 def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | None, threshold: float) -> Part:
-    texts, labels, counted, faults = part
+    texts, labels, counted, faults, bodies = part
     if not len(texts):
         raise DataError("there are no texts to check")
     if labels is not None and len(labels) != len(texts):
@@ -184,13 +188,22 @@ def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | N
         labels=dict(Counter(counted or (str(label) for label in labels or ())).most_common()),
         empty=[index for index, text in enumerate(texts) if not text.strip()],
         exact_duplicates=exact,
-        near_duplicates=near_duplicates(texts, threshold),
+        near_duplicates=near_duplicates(texts, threshold) if bodies is None else _alike(bodies, exact, threshold),
         conflicts=conflicts,
         unknown_characters=_unknown_share(texts),
         characters=_lengths([len(text) for text in texts]),
         tokens=_token_lengths(texts, tokenizer, max_length) if tokenizer is not None else None,
         faults=list(faults),
     )
+
+
+def _alike(bodies: Sequence[str], exact: list[list[int]], threshold: float) -> list[list[int]]:
+    """First rows of bodies that are nearly equal, and groups of rows that are equal."""
+    first: dict[str, int] = {}
+    for row, body in enumerate(bodies):
+        first.setdefault(body, row)
+    rows = list(first.values())
+    return [*exact, *([rows[place] for place in group] for group in near_duplicates(first, threshold))]
 
 
 def _unknown_share(texts: Sequence[str]) -> float:

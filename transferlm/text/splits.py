@@ -149,10 +149,13 @@ def split(
     parts: Sequence[float] | Sequence[int] = (0.8, 0.2),
     seed: int = 0,
     threshold: float = 0.9,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Split:
     """Remove exact and near duplicates, then split stratified by label, so that no part knows another's
     texts.
+
+    Where rows belong to texts of their own, exact duplicates alone are removed, and rows whose texts are equal or
+    nearly equal stay together.
 
     Args:
         texts: The texts.
@@ -160,7 +163,7 @@ def split(
         parts: As in `stratified_split`.
         seed: The same seed gives the same parts.
         threshold: Jaccard similarity from which two texts are near-duplicates (`near_duplicates`).
-        groups: The group of each row, for rows that must not be parted (`grouped_split`); labels then play no part.
+        groups: The text that each row belongs to, for rows that must not be parted; labels then play no part.
 
     Raises:
         SettingError, DataError: As in `stratified_split`.
@@ -168,15 +171,25 @@ def split(
     names = np.zeros(len(texts), dtype=np.int64) if labels is None else labels
     if len(texts) != len(names):
         raise DataError(f"{len(texts):,} texts and {len(names):,} labels: there must be one label a text")
-    alike = near_duplicates(texts, threshold)
+    alike = near_duplicates(texts, threshold) if groups is None else exact_duplicates(texts)
     exact = sum(len(group) - 1 for group in exact_duplicates(texts))
     kept = keep_first(alike, len(texts))
     if groups is not None:
-        chosen = grouped_split([groups[i] for i in kept], parts, seed)
+        first = _first_alike(groups, threshold)
+        chosen = grouped_split([first[groups[i]] for i in kept], parts, seed)
     else:
         chosen = stratified_split([names[i] for i in kept], parts, seed)
     conflicting = sum(len({names[i] for i in group}) > 1 for group in alike)
     return Split([kept[part] for part in chosen], exact, len(texts) - len(kept) - exact, conflicting)
+
+
+def _first_alike(texts: Sequence[str], threshold: float) -> dict[str, str]:
+    """Each text -> the first one that is equal or nearly equal to it."""
+    distinct = list(dict.fromkeys(texts))
+    first = {text: text for text in distinct}
+    for group in near_duplicates(distinct, threshold):
+        first |= {distinct[place]: distinct[group[0]] for place in group}
+    return first
 
 
 def draw(labels: Labels, per_class: int, seed: int = 0) -> Draw:
