@@ -113,11 +113,22 @@ class TaskModel:
         """What the task decodes, and the share of each input that was read, float64 of shape (texts,).
 
         Scores are an array (texts, scores), or for tasks about tokens each text's stretches (`outputs.Stretch`).
+
+        Raises:
+            DataError: A single text where the task is about pairs, or a pair where it is not.
         """
+        self._check(texts)
         if self.task.output(self.labels).per == "token":
             return scored_tokens(self.model, texts, self.weights, self.bias)
         encoding = (features_apart if self.apart else encoded)(self.model, texts, self.task.reads_whole)
         return np.asarray(encoding.features @ self.weights) + self.bias, encoding.read
+
+    def _check(self, texts: Sequence[Text]) -> None:
+        if isinstance(texts, str):
+            raise TypeError("several texts are needed: give [text]")
+        if any(isinstance(text, str) == self.task.paired for text in texts):
+            needed, given = ("pairs of texts", "single ones") if self.task.paired else ("single texts", "pairs")
+            raise DataError(f"this {catalog.name_of(self.task)} model reads {needed}, not {given}")
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder with head, task, labels, card and lineage: whole or not at all."""

@@ -61,7 +61,7 @@ class FeatureExtraction(Strategy):
         _refuse_empty_labels(examples)
         if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
             model = model.untrained(seed).fit([part for text in examples.texts for part in parts(text) if part], seed)
-        apart = examples.paired
+        apart = examples.task.paired
         encoding = (features_apart if apart else encoded)(model, examples.texts, examples.task.reads_whole)
         solver = Solver(
             examples.task.output(examples.labels).link,

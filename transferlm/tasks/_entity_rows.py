@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.tasks._predictions import Entity
-from transferlm.tasks._tables import place_of
+from transferlm.tasks._tables import listed, place_of
 from transferlm.tasks._tag_schemes import Tag, breaks, chunks, parsed, scheme_of
 from transferlm.text.conll import Columns, joined, read_columns
 from transferlm.text.files import existing, refuse_half_characters
@@ -17,9 +17,6 @@ from transferlm.text.json_lines import json_objects
 from transferlm.text.readers import format_of
 
 __all__ = ["EntityRow", "EntityRows", "Fault"]
-
-_SHOWN = 5
-"""Rows that a note names; the others are counted."""
 
 Fault = Callable[[str, int], None]
 """Told what is wrong and on which line: reading raises, checking collects."""
@@ -31,6 +28,14 @@ class EntityRow(NamedTuple):
     line: int
     text: str
     entities: tuple[Entity, ...]
+
+
+class Found(NamedTuple):
+    """What a file holds: its rows, what was understood of it, and what was repaired, a sentence each."""
+
+    rows: list[EntityRow]
+    understood: list[str]
+    repaired: list[str]
 
 
 @dataclass
@@ -51,14 +56,14 @@ class EntityRows:
     tag_column: int
     encoding: str
 
-    def read(self, source: Any, fault: Fault) -> tuple[list[EntityRow], list[str]]:
-        """Rows, and notes of what was understood and repaired.
+    def read(self, source: Any, fault: Fault) -> Found:
+        """Every row.
 
         Raises:
             DataError: The file can't be read as it is.
         """
         if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            return [self._spans(line, record, fault) for line, record in self._records(source)], []
+            return Found([self._spans(line, record, fault) for line, record in self._records(source)], [], [])
         columns = read_columns(source, self.encoding, self.token_column, self.tag_column)
         return self._tagged(columns, fault)
 
@@ -124,7 +129,7 @@ class EntityRows:
             return None
         return Entity(start, end, label, text[start:end])
 
-    def _tagged(self, columns: Columns, fault: Fault) -> tuple[list[EntityRow], list[str]]:
+    def _tagged(self, columns: Columns, fault: Fault) -> Found:
         scheme = scheme_of([sentence.tags for sentence in columns.sentences])
         rows, broken = [], []
         for sentence in columns.sentences:
@@ -139,13 +144,8 @@ class EntityRows:
                 first, last = starts[start], starts[end - 1] + len(sentence.tokens[end - 1])
                 found.append(Entity(first, last, label, text[first:last]))
             rows.append(EntityRow(sentence.line, text, tuple(found)))
-        notes = [*columns.notes, f"Tags follow {scheme}."]
-        if broken:
-            lines = ", ".join(f"{line:,}" for line in broken[:_SHOWN]) + (" ..." if len(broken) > _SHOWN else "")
-            notes.append(
-                f"{len(broken):,} tags break {scheme} and were read as seqeval reads them leniently: lines {lines}."
-            )
-        return rows, notes
+        repaired = [f"Tags that break {scheme}, read as seqeval reads them leniently, by line: {listed(broken)}."]
+        return Found(rows, [*columns.notes, f"Tags follow {scheme}."], repaired if broken else [])
 
     def _tag(self, written: str, line: int, fault: Fault) -> Tag:
         tag = parsed(written)

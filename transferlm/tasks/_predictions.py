@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-__all__ = ["Answer", "Entities", "Entity", "LabelPrediction", "LabelSet", "Number", "Prediction"]
+__all__ = ["Answer", "Entities", "Entity", "Gold", "LabelPrediction", "LabelSet", "Number", "Prediction"]
 
 
 class Prediction(ABC):
@@ -138,3 +138,15 @@ class Answer(Prediction):
     def __str__(self) -> str:
         place = ("" if value is None else str(value) for value in (self.start, self.end))
         return "\t".join([" ".join(self.answer.split()), *place, f"{self.probability:.4f}"])
+
+
+class Gold(NamedTuple):
+    """A right answer: its first character in the context, the one after its last, and its characters.
+
+    Both places are -1 for one of several answers that does not stand in the context: it counts in scoring, as the
+    official scripts have it, and teaches nothing.
+    """
+
+    start: int
+    end: int
+    text: str

@@ -8,27 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
-from transferlm.tasks._tables import place_of
+from transferlm.tasks._predictions import Gold
+from transferlm.tasks._tables import listed, place_of
 from transferlm.text.files import existing, numbered_lines, refuse_half_characters
 from transferlm.text.json_lines import json_objects, json_of
 from transferlm.text.readers import format_of
 
-__all__ = ["Gold", "Question", "Questions"]
-
-_SHOWN = 5
-"""Questions that a note names; the others are counted."""
-
-
-class Gold(NamedTuple):
-    """A right answer: its first character in the context, the one after its last, and its characters.
-
-    Both places are -1 for one of several answers that does not stand in the context: it counts in scoring, as the
-    official scripts have it, and teaches nothing.
-    """
-
-    start: int
-    end: int
-    text: str
+__all__ = ["Question", "Questions"]
 
 
 class Question(NamedTuple):
@@ -79,14 +65,14 @@ class Questions:
         found = (self._whole(given) for given in self._given())
         return [question for question in found if question is not None]
 
-    def notes(self) -> list[str]:
-        """What was repaired, a sentence each."""
+    def notes(self, left_out: bool = True) -> list[str]:
+        """What was repaired and (unless told otherwise) what was left out, a sentence each."""
         told = {
-            "questions have answers that stand elsewhere than the file says, which were moved there": self.moved,
-            "questions have answers that do not stand in the context and count in scoring only": self.nowhere,
-            "questions were left out, being empty or without their answer in the context": self.dropped,
+            "Answers moved to where they stand in the context": self.moved,
+            "Answers that do not stand in the context, which count in scoring only": self.nowhere,
+            "Questions left out, being empty or without their answer": self.dropped if left_out else [],
         }
-        return [f"{len(names):,} {what}: {_listed(names)}." for what, names in told.items() if names]
+        return [f"{what}: {listed(names)}." for what, names in told.items() if names]
 
     def inputs(self) -> Iterator[tuple[str, str]]:
         """Question and context alone, empty ones too."""
@@ -200,7 +186,3 @@ def _list(value: dict[str, Any], key: str, what: str, path: Path) -> list[dict[s
     if not isinstance(found, list):
         raise DataError(f"{what} holds no list {key!r}: this is no SQuAD file", path=path)
     return [_object(item, f"an item of {key!r} in {what}", path) for item in found]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from transferlm.errors import DataError
 from transferlm.text.framing import Text
 from transferlm.text.readers import read_rows
 
-__all__ = ["LabelledRow", "Table", "place_of"]
+__all__ = ["LabelledRow", "Table", "listed", "place_of"]
 
 
 class LabelledRow(NamedTuple):
@@ -95,6 +95,16 @@ class Table:
 def place_of(source: Any) -> str:
     """What errors call the source."""
     return str(source) if isinstance(source, str | Path) else type(source).__name__
+
+
+def listed(names: Sequence[object], shown: int = 5) -> str:
+    """How many there are, and the first few by name.
+
+    >>> listed([3, 5]), listed([1, 2, 3], shown=2)
+    ('2 (3, 5)', '3 (1, 2, ...)')
+    """
+    told = ", ".join(f"{name:,}" if isinstance(name, int) else str(name) for name in names[:shown])
+    return f"{len(names):,} ({told}{', ...' if len(names) > shown else ''})"
 
 
 def _filled(text: str | None) -> str:

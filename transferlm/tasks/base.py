@@ -17,7 +17,7 @@ from transferlm.errors import DataError
 from transferlm.outputs import Output
 from transferlm.seeding import derive
 from transferlm.tasks._links import gives_probabilities, probabilities
-from transferlm.tasks._predictions import Answer, Entities, Entity, LabelPrediction, LabelSet, Number, Prediction
+from transferlm.tasks._predictions import Answer, Entities, Entity, Gold, LabelPrediction, LabelSet, Number, Prediction
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, flat
 from transferlm.text.splits import grouped_split, split, stratified_split
@@ -27,6 +27,7 @@ __all__ = [
     "Entities",
     "Entity",
     "Examples",
+    "Gold",
     "LabelPrediction",
     "LabelSet",
     "Number",
@@ -79,11 +80,6 @@ class Examples:
     def strings(self) -> list[str]:
         """The inputs as plain strings, a pair as two lines: what duplicates are found by."""
         return [flat(text) for text in self.texts]
-
-    @property
-    def paired(self) -> bool:
-        """Whether any input is a pair of texts."""
-        return any(not isinstance(text, str) for text in self.texts)
 
     def subset(self, rows: np.ndarray, name: str | None = None) -> Examples:
         """The examples at these row numbers, in this order; labels keep their indices."""
@@ -146,6 +142,11 @@ class Task(ABC):
     def settings(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
         return catalog.values_of(self)
+
+    @property
+    def paired(self) -> bool:
+        """Whether its inputs are pairs of texts."""
+        return False
 
     @property
     def reads_whole(self) -> bool:

@@ -64,6 +64,11 @@ class Multilabel(Task):
         return Table(self.text_column, "label" if lines else self.labels_column, self.pair_column, self.encoding, True)
 
     @property
+    def paired(self) -> bool:
+        """Whether there is a column of second texts."""
+        return self.pair_column is not None
+
+    @property
     def reads_whole(self) -> bool:
         """As `long_texts` says."""
         return self.long_texts == "windows"

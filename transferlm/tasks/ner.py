@@ -14,7 +14,7 @@ from transferlm.errors import DataError
 from transferlm.outputs import Output, Stretch
 from transferlm.tasks._counting import counts_by_label, rates
 from transferlm.tasks._entity_rows import EntityRow, EntityRows
-from transferlm.tasks._tables import place_of
+from transferlm.tasks._tables import listed, place_of
 from transferlm.tasks._tagging import decoded, tags_of_tokens
 from transferlm.tasks.base import Entities, Entity, Examples, Prediction, TokenTask, unknown_label
 from transferlm.text.checks import Labelled
@@ -71,7 +71,7 @@ class NER(TokenTask):
         def refuse(message: str, line: int) -> None:
             raise DataError(message, path=where, line=line)
 
-        rows, notes = self._rows.read(source, refuse)
+        rows, understood, repaired = self._rows.read(source, refuse)
         found = sorted({entity.label for row in rows for entity in row.entities})
         order = tuple(labels) if labels is not None else tuple(found)
         if not order:
@@ -82,14 +82,14 @@ class NER(TokenTask):
                     raise unknown_label(entity.label, order, where, row.line)
         targets = np.fromiter((row.entities for row in rows), dtype=object, count=len(rows))
         texts = [row.text for row in rows]
-        return Examples(self, texts, targets, order, Path(where).name, (*notes, *_within_words(rows)))
+        return Examples(self, texts, targets, order, Path(where).name, (*understood, *repaired, *_within_words(rows)))
 
     def labelled(self, source: Any) -> Labelled:
         """Texts, how often each label stands there, and every fault of the file."""
         faults: list[str] = []
-        rows, notes = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
+        rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
         counts = Counter(entity.label for row in rows for entity in row.entities)
-        faults += [note for note in (*notes, *_within_words(rows)) if note[0].isdigit()]
+        faults += [*repaired, *_within_words(rows)]
         return Labelled([row.text for row in rows], counted=dict(counts), faults=faults)
 
     def inputs(self, source: Any) -> Iterator[Text]:
@@ -166,7 +166,5 @@ def _within_words(rows: Sequence[EntityRow]) -> list[str]:
         units = unit_offsets(row.text)
         starts, ends = set(units[:, 0].tolist()), set(units[:, 1].tolist())
         lines += [row.line for entity in row.entities if entity.start not in starts or entity.end not in ends]
-    if not lines:
-        return []
-    shown = ", ".join(f"{line:,}" for line in lines[:5]) + (" ..." if len(lines) > 5 else "")
-    return [f"{len(lines):,} entities begin or end within a word and can't be predicted exactly: lines {shown}."]
+    what = "Entities that begin or end within a word, which can't be predicted exactly, by line"
+    return [f"{what}: {listed(lines)}."] if lines else []

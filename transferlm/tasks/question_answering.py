@@ -12,10 +12,10 @@ import numpy as np
 from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output, Stretch
 from transferlm.tasks._answer_scores import exact_match, f1
-from transferlm.tasks._questions import Gold, Questions
+from transferlm.tasks._questions import Questions
 from transferlm.tasks._spans import Best, best_span, tokens_of
 from transferlm.tasks._tables import place_of
-from transferlm.tasks.base import Answer, Examples, Prediction, TokenTask
+from transferlm.tasks.base import Answer, Examples, Gold, Prediction, TokenTask
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, flat, parts
 
@@ -62,6 +62,11 @@ class QuestionAnswering(TokenTask):
         if self.longest_answer < 1:
             raise SettingError(f"longest_answer {self.longest_answer}: give 1 character or more")
 
+    @property
+    def paired(self) -> bool:
+        """Always: a question and its context."""
+        return True
+
     def _questions(self, source: Any, fault: Callable[[str], None], unusable: Callable[[str], None]) -> Questions:
         columns = (self.question_column, self.context_column, self.answers_column)
         return Questions(source, columns, self.encoding, fault, unusable)
@@ -102,7 +107,7 @@ class QuestionAnswering(TokenTask):
         found = reader.read()
         answered = sum(bool(question.answers) for question in found)
         counts = {"with an answer": answered, "without an answer": len(found) - answered}
-        faults += [note for note in reader.notes() if "left out" not in note]
+        faults += reader.notes(left_out=False)
         texts = [flat((question.question, question.context)) for question in found]
         bodies = [question.context for question in found]
         return Labelled(texts, None, {name: count for name, count in counts.items() if count}, faults, bodies)

@@ -54,6 +54,11 @@ class Regression(Task):
         return Table(self.text_column, self.score_column, self.pair_column, self.encoding)
 
     @property
+    def paired(self) -> bool:
+        """Whether there is a column of second texts."""
+        return self.pair_column is not None
+
+    @property
     def reads_whole(self) -> bool:
         """As `long_texts` says."""
         return self.long_texts == "windows"
