@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,32 @@ def test_an_entry_tells_what_the_class_says() -> None:
     assert entry.hyper_parameter("ngrams") == HyperParameter(
         "ngrams", "int", 2, "Longest n-gram, in words (or Chinese characters)."
     )
+
+
+@pytest.mark.parametrize("kind", catalog.KINDS)
+def test_hyper_parameters_are_what_the_constructor_takes_in_its_order(kind: str) -> None:
+    for entry in catalog.entries(kind).values():
+        taken = [field.name for field in dataclasses.fields(entry.load()) if field.init and field.name != "tokenizer"]
+        assert [field.name for field in entry.hyper_parameters] == taken, entry.name
+
+
+def test_fields_of_a_base_in_a_private_file_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "updates").mkdir()
+    (tmp_path / "updates" / "_steps.py").write_text(
+        'class Steps:\n    steps: int = 5\n    """Steps."""\n    rate: float = 1.0\n    """Rate."""\n'
+    )
+    (tmp_path / "updates" / "replay.py").write_text(
+        "from transferlm.updates._steps import Steps\n\n"
+        'class Replay(Steps):\n    """Replay."""\n\n    rate: float = 0.5\n    """Lower."""\n'
+        '    share: float = 0.1\n    """Share."""\n'
+    )
+    monkeypatch.setattr(catalog, "__file__", str(tmp_path / "catalog.py"))
+    found = catalog._read("updates", tmp_path / "updates" / "replay.py")
+    assert [(f.name, f.default, f.help) for f in found.hyper_parameters] == [
+        ("steps", 5, "Steps."),
+        ("rate", 0.5, "Lower."),
+        ("share", 0.1, "Share."),
+    ]
 
 
 def test_state_is_no_hyper_parameter() -> None:

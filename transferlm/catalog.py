@@ -142,7 +142,30 @@ def _read(kind: str, file: Path) -> Entry:
     if len(classes) != 1:
         raise SettingError(f"{file}: a plug-in file holds one public class, this one {len(classes)}")
     summary = (ast.get_docstring(classes[0]) or "").split("\n")[0]
-    return Entry(kind, file.stem, classes[0].name, summary, tuple(_fields(classes[0])))
+    return Entry(kind, file.stem, classes[0].name, summary, tuple(_all_fields(tree, classes[0]).values()))
+
+
+def _all_fields(tree: ast.Module, node: ast.ClassDef) -> dict[str, HyperParameter]:
+    """The fields of a class by name, those first that it has from a base in a private file, as a dataclass has them."""
+    fields: dict[str, HyperParameter] = {}
+    for base in node.bases:
+        home = _private_home(tree, base)
+        if home is not None:
+            module = ast.parse(home.read_text(encoding="utf-8"))
+            inherited = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name == ast.unparse(base)]
+            fields |= _all_fields(module, inherited[0])
+    return fields | {field.name: field for field in _fields(node)}
+
+
+def _private_home(tree: ast.Module, base: ast.expr) -> Path | None:
+    """The file `_private.py` of this package that a name was imported from, if it was."""
+    for statement in tree.body:
+        if not (isinstance(statement, ast.ImportFrom) and statement.module and isinstance(base, ast.Name)):
+            continue
+        parts = statement.module.split(".")
+        if parts[-1].startswith("_") and base.id in {alias.asname or alias.name for alias in statement.names}:
+            return Path(__file__).parent.joinpath(*parts[1:]).with_suffix(".py")
+    return None
 
 
 def _fields(node: ast.ClassDef) -> list[HyperParameter]:

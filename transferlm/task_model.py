@@ -133,7 +133,7 @@ class TaskModel:
     def save(self, folder: str | Path) -> None:
         """Write the model folder with head, task, labels, card and lineage: whole or not at all."""
         with storage.written_whole(folder) as scratch:
-            self.model.write(scratch)
+            self.model.write_whole(scratch)
             storage.save_tensors({"weights": self.weights, "bias": self.bias}, scratch / HEAD)
             storage.write_json(scratch / storage.MANIFEST, self._manifest())
             storage.write_json(scratch / storage.LINEAGE, dataclasses.asdict(self.lineage))

@@ -48,6 +48,8 @@ def _what(shown: str, folder: Folder) -> Iterator[str]:
     if task:
         yield f"  predicts {task.get('name')}: {', '.join(str(label) for label in task.get('labels', ()))}"
     yield from (f"  {name}: {_plain(value)}" for name, value in model.get("hyper_parameters", {}).items())
+    for name, facts in folder.said("kept").items():
+        yield f"  keeps {name}: {', '.join(f'{fact} {_plain(value)}' for fact, value in facts.items())}"
 
 
 def _story(lineage: dict[str, Any], indent: str = "  ") -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, alternatives
-from transferlm.models.base import Model
+from transferlm.models.base import Model, read_kept
 from transferlm.vectors.files import is_vector_file
 
 __all__ = ["family_of", "open_model", "open_part", "open_vectors"]
@@ -42,13 +42,13 @@ def family_of(folder: storage.Folder) -> str:
 
 
 def open_model(folder: storage.Folder) -> Model:
-    """The model in a folder, with its story.
+    """The model in a folder, with its story and what is kept with it.
 
     Raises:
         ModelFolderError: The folder is damaged, or of a family that is unknown.
     """
     model: Model = catalog.find("models", family_of(folder)).read(folder)
-    model.lineage = folder.lineage()
+    model.lineage, model.kept = folder.lineage(), read_kept(folder)
     return model
 
 

@@ -3,6 +3,7 @@
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, TokenScores, Vocabulary
 from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
 from transferlm.models._contract.gradients import GradientTrained, Objective, ReadsOn, SelfSupervised
+from transferlm.models._contract.kept import Kept, read_kept
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
 from transferlm.models._contract.requiring import able, require
 
@@ -15,6 +16,7 @@ __all__ = [
     "FromScratch",
     "GradientTrained",
     "GrowingVectors",
+    "Kept",
     "Model",
     "Objective",
     "ReadsOn",
@@ -27,5 +29,6 @@ __all__ = [
     "card",
     "digest",
     "made_from",
+    "read_kept",
     "require",
 ]

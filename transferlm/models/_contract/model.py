@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, SettingError, alternatives
+from transferlm.models._contract.kept import KEPT, Kept, write_kept
 
 __all__ = ["FromScratch", "Model", "Trainable", "card", "digest", "made_from"]
 
@@ -34,6 +35,16 @@ class Model(ABC):
     @lineage.setter
     def lineage(self, lineage: storage.Lineage) -> None:
         self.__dict__["_lineage"] = lineage
+
+    @property
+    def kept(self) -> Mapping[str, Kept]:
+        """What methods left with the model for later ones, by name; saved with it, and no part of how it scores."""
+        kept: Mapping[str, Kept] = self.__dict__.get("_kept", MappingProxyType({}))
+        return kept
+
+    @kept.setter
+    def kept(self, kept: Mapping[str, Kept]) -> None:
+        self.__dict__["_kept"] = dict(kept)
 
     @property
     def origin(self) -> storage.Lineage:
@@ -97,14 +108,18 @@ class Model(ABC):
 
     def manifest(self) -> dict[str, Any]:
         """What `transferlm.json` says of this model."""
-        return {
-            "format": storage.FORMAT,
-            "model": {
-                "family": self.family,
-                "hyper_parameters": self.hyper_parameters(),
-                "trained": not isinstance(self, FromScratch) or self.trained,
-            },
+        model = {
+            "family": self.family,
+            "hyper_parameters": self.hyper_parameters(),
+            "trained": not isinstance(self, FromScratch) or self.trained,
         }
+        kept = {KEPT: {name: dict(thing.facts) for name, thing in self.kept.items()}} if self.kept else {}
+        return {"format": storage.FORMAT, "model": model, **kept}
+
+    def write_whole(self, folder: Path) -> None:
+        """Write the model and what is kept with it into an existing empty folder."""
+        self.write(folder)
+        write_kept(self.kept, folder)
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all.
@@ -113,7 +128,7 @@ class Model(ABC):
             ModelFolderError: Something that is no model stands there already.
         """
         with storage.written_whole(folder) as scratch:
-            self.write(scratch)
+            self.write_whole(scratch)
             storage.write_json(scratch / storage.MANIFEST, self.manifest())
             storage.write_json(scratch / storage.LINEAGE, dataclasses.asdict(self.lineage))
             (scratch / storage.CARD).write_text(card(self.family, self.lineage), encoding="utf-8")
