@@ -15,7 +15,6 @@ from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.models.masked_transformer import MaskedTransformer
 from transferlm.models.recurrent import Recurrent
 from transferlm.models.tfidf import TfIdf
-from transferlm.strategies._training import settings_of
 from transferlm.strategies.fine_tuning import FineTuning
 from transferlm.tasks.base import Examples
 from transferlm.tasks.classification import Classification
@@ -90,9 +89,9 @@ def test_every_class_is_trained_on_and_held_out(recurrent: Recurrent, make_examp
 
 def test_few_labels_get_more_epochs() -> None:
     strategy = FineTuning(epochs=3, minimum_steps=200, batch_size=16)
-    assert settings_of(strategy, 16).epochs == 200
-    assert settings_of(strategy, 160).epochs == 20
-    assert settings_of(strategy, 16_000).epochs == 3
+    assert strategy.settings(16).epochs == 200
+    assert strategy.settings(160).epochs == 20
+    assert strategy.settings(16_000).epochs == 3
 
 
 def test_class_weights_matter(recurrent: Recurrent, make_examples: Maker) -> None:
@@ -107,7 +106,7 @@ def test_class_weights_matter(recurrent: Recurrent, make_examples: Maker) -> Non
 
 
 def test_accumulated_batches_are_counted_as_one_step() -> None:
-    assert settings_of(FineTuning(batch_size=8, accumulate=2, epochs=1, minimum_steps=10), 64).epochs == 3
+    assert FineTuning(batch_size=8, accumulate=2, epochs=1, minimum_steps=10).settings(64).epochs == 3
 
 
 def test_a_learning_rate_that_breaks_the_model_is_one_clear_error(recurrent: Recurrent, make_examples: Maker) -> None:

@@ -5,89 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from transferlm import catalog
-from transferlm.errors import SettingError
 from transferlm.models.base import GradientTrained, Model, digest
 from transferlm.neural.batching import by_length, collate, shuffled_by_length
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.embedding import only_rows
 from transferlm.neural.heads import LinearHead, loss_of
-from transferlm.neural.loop import Group, Settings, fit
+from transferlm.neural.loop import Group, fit
 from transferlm.neural.precision import Precision, autocast
 from transferlm.outputs import Output
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
 from transferlm.strategies._rows import Rows
+from transferlm.strategies._settings import TrainingSettings
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
 
-__all__ = ["Groups", "all_together", "check_training", "new_head", "settings_of", "trained"]
+__all__ = ["ANY_OUTPUT", "Groups", "all_together", "new_head", "trained"]
 
 Groups = Callable[[GradientTrained, LinearHead], Sequence[Group]]
 """Which parameters move, and how fast: a function of body and head."""
 
 
-class Trains(Protocol):
-    """The hyper-parameters that training on labelled examples needs; `Settings` takes others of its own by name."""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the examples."""
-
-    @property
-    def minimum_steps(self) -> int:
-        """Optimizer steps at least."""
-
-    @property
-    def batch_size(self) -> int:
-        """Rows a batch."""
-
-    @property
-    def accumulate(self) -> int:
-        """Batches a step."""
-
-    @property
-    def dropout(self) -> float:
-        """Dropout before the head."""
-
-    @property
-    def held_out(self) -> float:
-        """Share of the examples kept aside."""
-
-    @property
-    def precision(self) -> Precision:
-        """See `neural/precision.py`."""
-
-
-def check_training(strategy: Trains) -> None:
-    """Check the hyper-parameters before any work.
-
-    Raises:
-        SettingError: One is outside what it may be.
-    """
-    for name in ("held_out", "dropout"):
-        if not 0 <= getattr(strategy, name) < 1:
-            raise SettingError(f"{name} {getattr(strategy, name)}: give a share from 0 up to, not including, 1")
-    for name in ("epochs", "batch_size", "accumulate"):
-        if getattr(strategy, name) < 1:
-            raise SettingError(f"{name} {getattr(strategy, name)}: give 1 or more")
-    settings_of(strategy, 1)
-
-
-def settings_of(strategy: Trains, rows: int) -> Settings:
-    """How to train on so many rows: more epochs where `minimum_steps` asks for them."""
-    steps = -(-rows // (strategy.batch_size * strategy.accumulate))
-    return Settings.of(strategy, epochs=max(strategy.epochs, -(-strategy.minimum_steps // steps)))
+ANY_OUTPUT = frozenset({"softmax a text", "sigmoid a text", "squared a text", "softmax a token", "span a token"})
+"""What `trained` can learn: the outputs of every task."""
 
 
 def _checkpoint(
-    strategy: Trains, model: Model, examples: Examples, seed: int, folder: Path | None
+    strategy: TrainingSettings, model: Model, examples: Examples, seed: int, folder: Path | None
 ) -> Checkpoint | None:
     """Where this very training keeps its state: the key is everything that decides how it goes."""
     if folder is None:
@@ -109,7 +59,7 @@ def all_together(body: GradientTrained, head: LinearHead) -> list[Group]:
 
 
 def trained(
-    strategy: Trains,
+    strategy: TrainingSettings,
     source: Model,
     body: Model,
     examples: Examples,
@@ -149,7 +99,7 @@ def trained(
             nn.ModuleList([body.module, head]),
             lambda epoch: trial.batches(places, strategy.batch_size, derive(seed, "order", epoch)),
             trial.loss,
-            settings_of(strategy, len(places)),
+            strategy.settings(len(places)),
             groups=groups(body, head),
             penalty=penalty,
             evaluate=(lambda: trial.mean_loss(rows.of(held), strategy.precision)) if len(held) else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,9 @@ import numpy as np
 from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output
 from transferlm.tasks._counting import confusion_matrix, counts_by_label
-from transferlm.tasks._tables import Table, place_of
-from transferlm.tasks.base import Examples, LabelPrediction, Prediction, Task, probabilities, unknown_label
+from transferlm.tasks._tables import place_of
+from transferlm.tasks._text_task import TextTask
+from transferlm.tasks.base import Examples, LabelPrediction, Prediction, probabilities, unknown_label
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, flat
 
@@ -22,49 +23,24 @@ __all__ = ["Classification"]
 
 
 @dataclass(frozen=True)
-class Classification(Task):
+class Classification(TextTask):
     """One of two or more labels a text; sentiment is one of its uses.
 
     Files are CSV, TSV, JSONL, Parquet or fastText lines (`__label__x text`), each with named columns. Scores are
     softmax logits (texts, labels); metrics are scikit-learn's accuracy and macro-averaged precision, recall and F1.
     """
 
-    text_column: str = "text"
-    """Name of the column that holds the text."""
     label_column: str = "label"
     """Name of the column that holds the label."""
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     """Weight of each class in the loss: `balanced` (inverse to its frequency), `spam=3,ham=1`, or none."""
-    encoding: str = "utf-8"
-    """Character encoding of text files."""
-    pair_column: str | None = None
-    """Name of the column that holds the second text, where the label belongs to a pair (does one follow from the
-    other?)."""
-    long_texts: Literal["truncate", "windows"] = "truncate"
-    """Whether a text beyond the model's maximum length is cut, or read whole in overlapping windows: each window learns
-    the text's label, and a prediction follows from the mean of their vectors."""
 
     def __post_init__(self) -> None:
-        if self.long_texts not in ("truncate", "windows"):
-            raise SettingError(f"long_texts {self.long_texts!r}: choose truncate or windows")
+        super().__post_init__()
         if isinstance(self.class_weights, dict):
             for name, weight in self.class_weights.items():
                 if not (weight > 0 and math.isfinite(weight)):
                     raise SettingError(f"class_weights: {name}={weight} is no finite number above 0")
-
-    @property
-    def _table(self) -> Table:
-        return Table(self.text_column, self.label_column, self.pair_column, self.encoding)
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is a column of second texts."""
-        return self.pair_column is not None
-
-    @property
-    def reads_whole(self) -> bool:
-        """As `long_texts` says."""
-        return self.long_texts == "windows"
 
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
         """Read examples from a path, a frame or a dataset.
@@ -75,7 +51,7 @@ class Classification(Task):
         Raises:
             DataError: An empty text or label, a label not in `labels`, no rows, or one class only.
         """
-        where, rows = place_of(source), self._table.whole_rows(source)
+        where, rows = place_of(source), self.table(self.label_column).whole_rows(source)
         order = tuple(labels) if labels is not None else tuple(sorted({row.label for row in rows}))
         index = {name: i for i, name in enumerate(order)}
         for row in rows:
@@ -88,12 +64,8 @@ class Classification(Task):
 
     def labelled(self, source: Any) -> Labelled:
         """Texts and labels as they stand in the file, empty ones too: what `transferlm check` looks at."""
-        rows = list(self._table.rows(source))
+        rows = list(self.table(self.label_column).rows(source))
         return Labelled([flat(row.text) for row in rows], [row.label for row in rows])
-
-    def inputs(self, source: Any) -> Iterator[Text]:
-        """The texts or pairs of a table; no label column is needed."""
-        return self._table.inputs(source)
 
     def output(self, labels: Sequence[str]) -> Output:
         """One softmax over the labels a text."""

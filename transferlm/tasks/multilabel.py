@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output
 from transferlm.tasks._counting import counts_by_label
 from transferlm.tasks._tables import LabelledRow, Table, place_of
-from transferlm.tasks.base import Examples, LabelSet, Prediction, Task, probabilities, unknown_label
+from transferlm.tasks._text_task import TextTask
+from transferlm.tasks.base import Examples, LabelSet, Prediction, probabilities, unknown_label
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, flat
 from transferlm.text.json_lines import json_of
@@ -23,7 +24,7 @@ __all__ = ["Multilabel"]
 
 
 @dataclass(frozen=True)
-class Multilabel(Task):
+class Multilabel(TextTask):
     """Any number of labels a text, none among them.
 
     Files are CSV, TSV, JSONL, Parquet or fastText lines (`__label__x __label__y text`). A cell holds its labels parted
@@ -32,28 +33,17 @@ class Multilabel(Task):
     precision, which needs no threshold.
     """
 
-    text_column: str = "text"
-    """Name of the column that holds the text."""
     labels_column: str = "labels"
     """Name of the column that holds the labels (`label` for fastText lines)."""
     separator: str = ","
     """What parts the labels in a cell that holds no JSON list."""
     threshold: float | None = 0.5
     """Probability from which a label is given; none takes the one with the best micro-F1 on held-out examples."""
-    pair_column: str | None = None
-    """Name of the column that holds the second text, where the labels belong to a pair."""
-    encoding: str = "utf-8"
-    """Character encoding of text files."""
-    long_texts: Literal["truncate", "windows"] = "truncate"
-    """Whether a text beyond the model's maximum length is cut, or read whole in overlapping windows: each window learns
-    the text's labels, and a prediction follows from the mean of their vectors."""
-
     headline: ClassVar[str] = "micro_f1"
     predicts: ClassVar[type[Prediction]] = LabelSet
 
     def __post_init__(self) -> None:
-        if self.long_texts not in ("truncate", "windows"):
-            raise SettingError(f"long_texts {self.long_texts!r}: choose truncate or windows")
+        super().__post_init__()
         if not self.separator:
             raise SettingError("separator is empty: give the character between two labels")
         if self.threshold is not None and not 0 < self.threshold < 1:
@@ -61,17 +51,7 @@ class Multilabel(Task):
 
     def _table(self, source: Any) -> Table:
         lines = isinstance(source, str | Path) and Path(source).name.removesuffix(".gz").endswith((".ft", ".txt"))
-        return Table(self.text_column, "label" if lines else self.labels_column, self.pair_column, self.encoding, True)
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is a column of second texts."""
-        return self.pair_column is not None
-
-    @property
-    def reads_whole(self) -> bool:
-        """As `long_texts` says."""
-        return self.long_texts == "windows"
+        return self.table("label" if lines else self.labels_column, several=True)
 
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
         """Read examples from a path, a frame or a dataset; labels are sorted.
@@ -117,10 +97,6 @@ class Multilabel(Task):
             if not all(isinstance(name, str) for name in names):
                 raise DataError(f"{row.label[:80]} is no list of labels", path=where, line=row.line)
         return list(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-    def inputs(self, source: Any) -> Iterator[Text]:
-        """The texts or pairs of a table; no column of labels is needed."""
-        return self._table(source).inputs(source)
 
     def output(self, labels: Sequence[str]) -> Output:
         """A sigmoid a label and text."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import DataError
 from transferlm.outputs import Output
-from transferlm.tasks._tables import LabelledRow, Table, place_of
-from transferlm.tasks.base import Examples, Number, Prediction, Task
+from transferlm.tasks._tables import LabelledRow, place_of
+from transferlm.tasks._text_task import TextTask
+from transferlm.tasks.base import Examples, Number, Prediction
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, flat
 
@@ -21,7 +22,7 @@ __all__ = ["Regression"]
 
 
 @dataclass(frozen=True)
-class Regression(Task):
+class Regression(TextTask):
     """A number a text (a rating), or a pair of texts (how alike they are).
 
     Files are CSV, TSV, JSONL or Parquet with named columns. What is learnt is the standardised number, by squared loss;
@@ -30,38 +31,10 @@ class Regression(Task):
     alike), the root mean squared error and the mean absolute error.
     """
 
-    text_column: str = "text"
-    """Name of the column that holds the text."""
     score_column: str = "score"
     """Name of the column that holds the number."""
-    pair_column: str | None = None
-    """Name of the column that holds the second text, where the number belongs to a pair."""
-    encoding: str = "utf-8"
-    """Character encoding of text files."""
-    long_texts: Literal["truncate", "windows"] = "truncate"
-    """Whether a text beyond the model's maximum length is cut, or read whole in overlapping windows: each window learns
-    the text's number, and a prediction follows from the mean of their vectors."""
-
     headline: ClassVar[str] = "spearman"
     predicts: ClassVar[type[Prediction]] = Number
-
-    def __post_init__(self) -> None:
-        if self.long_texts not in ("truncate", "windows"):
-            raise SettingError(f"long_texts {self.long_texts!r}: choose truncate or windows")
-
-    @property
-    def _table(self) -> Table:
-        return Table(self.text_column, self.score_column, self.pair_column, self.encoding)
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is a column of second texts."""
-        return self.pair_column is not None
-
-    @property
-    def reads_whole(self) -> bool:
-        """As `long_texts` says."""
-        return self.long_texts == "windows"
 
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:  # noqa: ARG002
         """Read examples from a path, a frame or a dataset.
@@ -69,7 +42,7 @@ class Regression(Task):
         Raises:
             DataError: An empty text, a value that is no finite number, no rows, or one number throughout.
         """
-        where, rows, values = place_of(source), self._table.whole_rows(source), []
+        where, rows, values = place_of(source), self.table(self.score_column).whole_rows(source), []
         for row in rows:
             if (value := _number(row.label)) is None:
                 message = f"{row.label!r} is no finite number"
@@ -80,12 +53,9 @@ class Regression(Task):
 
     def labelled(self, source: Any) -> Labelled:
         """Texts as they stand in the file, numbers that are none among the faults: what `transferlm check` looks at."""
-        rows = list(self._table.rows(source))
-        return Labelled([flat(row.text) for row in rows], faults=[*self._table.faults(rows, _wrong)])
-
-    def inputs(self, source: Any) -> Iterator[Text]:
-        """The texts or pairs of a table; no column of numbers is needed."""
-        return self._table.inputs(source)
+        table = self.table(self.score_column)
+        rows = list(table.rows(source))
+        return Labelled([flat(row.text) for row in rows], faults=[*table.faults(rows, _wrong)])
 
     def output(self, labels: Sequence[str]) -> Output:  # noqa: ARG002
         """One number a text."""
