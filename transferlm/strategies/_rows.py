@@ -57,7 +57,8 @@ class Rows:
 
     def __init__(self, body: GradientTrained, examples: Examples, train: np.ndarray) -> None:
         self.windows = body.windows(examples.texts, examples.task.reads_whole)
-        self.ids, self.types = [row.ids for row in self.windows], [row.types for row in self.windows]
+        self.ids = [row.ids for row in self.windows]
+        self.types = [row.types for row in self.windows] if examples.task.paired else None
         self.owners = np.array([row.text for row in self.windows], dtype=np.int64)
         self.read = shares_read(examples.texts, self.windows)
         self.output = examples.task.output(examples.labels)
