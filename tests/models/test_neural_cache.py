@@ -45,7 +45,7 @@ def written_out(
 ) -> Iterator[list[float]]:
     """Grave et al.'s equations, a token at a time."""
     remembered: list[tuple[np.ndarray, int]] = []
-    for scores, states in model.token_states(texts, context):
+    for scores, states in model.predicting_states(texts, context):
         if context == "text":
             remembered = []
         found = []
@@ -130,7 +130,7 @@ def test_states_are_what_the_output_layer_reads(recurrent: Any, transformer: Any
     for model in (recurrent, transformer):
         module = model.module
         output = module.output if model is recurrent else module.get_output_embeddings()
-        for scores, states in model.token_states(TEXTS):
+        for scores, states in model.predicting_states(TEXTS):
             assert states.dtype == np.float32
             assert states.shape == (len(scores.ids), output.in_features)
             with torch.inference_mode():
@@ -195,14 +195,14 @@ def test_where_nothing_comes_again_the_cache_has_no_weight() -> None:
 
 def test_it_is_fitted_to_the_beginning_of_a_long_text(recurrent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cached, read = NeuralCache.of(recurrent), []
-    real = type(recurrent).token_states
+    real = type(recurrent).predicting_states
 
     def counted(self: Any, texts: Any, context: Any) -> Any:
         for told in real(self, texts, context):
             read.append(told)
             yield told
 
-    monkeypatch.setattr(type(recurrent), "token_states", counted)
+    monkeypatch.setattr(type(recurrent), "predicting_states", counted)
     cached.tune(TEXTS * 100, "stream", tokens=20)
     assert sum(len(scores.ids) for scores, _ in read[:-1]) < 20 <= sum(len(scores.ids) for scores, _ in read)
     with pytest.raises(DataError, match="holds no text"):

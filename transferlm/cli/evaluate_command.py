@@ -134,17 +134,21 @@ def _show_words(found: WordScores, title: str, as_json: bool) -> None:
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:
+    from transferlm.task_model import ClassScores
+
     if as_json:
         show_json(found.to_json())
         return
-    figures = {**found.metrics, "calibration error": found.calibration_error, "share read": found.share_read}
-    show_table(title, ["metric", "value"], [[name, f"{value:.4f}"] for name, value in figures.items()])
-    rows = [
-        [label, *(f"{row[name]:.4f}" for name in ("precision", "recall", "f1")), f"{row['texts']:,}"]
-        for label, row in found.by_label.items()
-    ]
-    show_table("by label", ["label", "precision", "recall", "F1", "texts"], rows)
-    if len(found.labels) <= _WIDEST:
+    rows = [[name, f"{value:.4f}"] for name, value in found.figures().items()]
+    show_table(title, ["metric", "value"], rows)
+    columns = list(next(iter(found.by_label.values()), {}))
+    if columns:
+        shown = [
+            [label, *(f"{row[name]:,}" if isinstance(row[name], int) else f"{row[name]:.4f}" for name in columns)]
+            for label, row in found.by_label.items()
+        ]
+        show_table("by label", ["label", *(name.replace("f1", "F1") for name in columns)], shown)
+    if isinstance(found, ClassScores) and len(found.labels) <= _WIDEST:
         counts = [[label, *(f"{n:,}" for n in row)] for label, row in zip(found.labels, found.confusion, strict=True)]
         show_table("taken for", ["true label", *found.labels], counts)
 

@@ -50,6 +50,7 @@ from transferlm.neural.settings import Settings
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
@@ -205,9 +206,24 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         """Width of a state."""
         return self.width
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The opening tokens before a text, and an end token after each text of a pair: the last has read them both."""
+        end, nothing = np.array([self._reader().end_id], dtype=np.int32), np.empty(0, np.int32)
+        return Frame(self._opening(), end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states, shape (texts, tokens, width)."""
+        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        return states
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        states = self.token_states(batch)
         lengths = batch.lengths()
         if self.pooling == "last":
             return states[torch.arange(len(states), device=states.device), lengths - 1]
@@ -242,7 +258,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         """
         return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def token_states(
+    def predicting_states(
         self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
         """Scores and states of the top layer, each from the window that its token was scored in."""

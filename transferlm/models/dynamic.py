@@ -101,7 +101,9 @@ class Dynamic(Wrapped, HiddenStates):
         """
         return (scores for scores, _ in self._checked(texts, context, states=False))
 
-    def token_states(self, texts: Iterable[str], context: Context = "text") -> Iterator[tuple[TokenScores, np.ndarray]]:
+    def predicting_states(
+        self, texts: Iterable[str], context: Context = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
         """Scores and hidden states, each by the weights of its time."""
         return self._checked(texts, context, states=True)
 

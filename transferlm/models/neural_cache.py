@@ -67,7 +67,7 @@ class NeuralCache(Cache):
             SettingError: `context` is neither `text` nor `stream`.
         """
         cache = StateCache(self.size)
-        for group in _groups(self.model.token_states(texts, context)):
+        for group in _groups(self.model.predicting_states(texts, context)):
             heard = _joined(group, context)
             found = cache.read(heard.states, heard.ids, [self.flatness], heard.starts)
             logs = mixed(heard.log_probs, found.shares[0], found.empty, self.weight)
@@ -78,7 +78,7 @@ class NeuralCache(Cache):
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
         rows: np.ndarray = self.model.next_log_probs(contexts)
-        for row, (scores, states) in zip(rows, self.model.token_states(contexts), strict=True):
+        for row, (scores, states) in zip(rows, self.model.predicting_states(contexts), strict=True):
             shares = next_shares(states, scores.ids[:-1], self.size, self.flatness, len(row))
             row[:] = mixed(row, shares, len(states) == 1, self.weight)
         return rows
@@ -100,7 +100,7 @@ class NeuralCache(Cache):
         """
         read, group = 0, []
         with Progress("reading", unit="tokens") as progress:
-            for scores, states in self.model.token_states(Corpus.of(texts), context):
+            for scores, states in self.model.predicting_states(Corpus.of(texts), context):
                 group.append((scores, states))
                 read += len(scores.ids)
                 progress.advance(len(scores.ids))

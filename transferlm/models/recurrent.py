@@ -43,6 +43,7 @@ from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
@@ -209,9 +210,24 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         """Length of a text's vector: last, maximum and mean state of the top layer side by side."""
         return 3 * widths(self)[-1]
 
+    def frame(self, pair: bool = False) -> Frame:
+        """An end token before a text, and after each text of a pair: the last one has read them both."""
+        end = np.array([self._reader().end_id], dtype=np.int32)
+        nothing = np.empty(0, np.int32)
+        return Frame(end, end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of the top layer's state."""
+        return widths(self)[-1]
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """The top layer's states, shape (texts, tokens, width)."""
+        return self.module.states(batch.ids)[0]
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Last, maximum and mean state of each text: shape (texts, 3 widths of the top layer)."""
-        states, _ = self.module.states(batch.ids)
+        states = self.token_states(batch)
         last = states[torch.arange(len(states), device=states.device), batch.lengths() - 1]
         if batch.mask is None:
             return torch.cat([last, states.amax(dim=1), states.mean(dim=1)], dim=1)
@@ -241,7 +257,7 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         """
         return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def token_states(
+    def predicting_states(
         self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
         """Scores and states of the top layer as the output layer reads them, projected onto the embedding's width."""

@@ -133,7 +133,7 @@ class HiddenStates(Causal):
     """A causal model that predicts each token from a vector and tells it: what a cache of states needs."""
 
     @abstractmethod
-    def token_states(
+    def predicting_states(
         self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
         """What `token_scores` gives, and beside each text's the hidden states that its tokens were predicted from.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from transferlm.models._contract.causal import HiddenStates
+from transferlm.text.framing import Frame, Text, Window, framed
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +35,37 @@ class GradientTrained(ABC):
         """Token ids and character offsets, cut at the maximum length (`Tokens.cut` says where)."""
 
     @abstractmethod
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around a pair and between its two."""
+
+    def windows(self, texts: Sequence[Text], whole: bool = False) -> list[Window]:
+        """Texts and pairs as the rows that `text_states` and `token_states` read, in order.
+
+        Args:
+            texts: Texts and pairs.
+            whole: Whether what is beyond the maximum length goes on in further rows, which overlap; else it is cut.
+
+        Raises:
+            SettingError: The maximum length leaves no room for text.
+        """
+        self.frame()  # a model that has no tokenizer yet says so
+        return framed(texts, self.tokenizer, self.frame, self.max_length, whole)
+
+    @abstractmethod
     def text_states(self, batch: Batch) -> torch.Tensor:
         """One vector a text, with gradients: shape (texts, width). `encode` is this without them."""
+
+    @property
+    @abstractmethod
+    def token_width(self) -> int:
+        """Length of a token's vector."""
+
+    @abstractmethod
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """One vector a token, with gradients: shape (texts, tokens, token width).
+
+        In a model that reads from left to right a token's vector knows nothing of what follows it.
+        """
 
     @property
     @abstractmethod
