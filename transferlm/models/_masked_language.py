@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.neural.batching import EpochBatch, by_length, collate, epoch_batches
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 from transferlm.text.token_rows import TokenRows
 
@@ -201,8 +202,17 @@ class MaskedReader:
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to go on from."""
 
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts: its hidden tokens."""
+        return self._hidden(batch.rows, derive(self.seed, "masks", batch.epoch, batch.place))
+
     def _total(self, rows: np.ndarray, seed: int) -> tuple[torch.Tensor, int]:
         """Nats of all hidden tokens of these rows, and how many they are."""
+        found = self._hidden(rows, seed)
+        scores = found.score(found.states)
+        return functional.cross_entropy(scores.float(), found.targets, reduction="sum"), len(found.targets)
+
+    def _hidden(self, rows: np.ndarray, seed: int) -> Readout:
         texts = [np.asarray(self.rows[row]) for row in rows]
         hidden, places = hide(texts, self.vocabulary, np.random.default_rng(seed))
         batch = collate(hidden, np.arange(len(hidden)), self.vocabulary.pad_id, self.device)
@@ -212,6 +222,6 @@ class MaskedReader:
         wanted = np.concatenate([text[chosen] for text, chosen in zip(texts, places, strict=True)]).astype(np.int64)
         # Scores are computed where a token is hidden and nowhere else: a seventh of the widest product there is.
         chosen_states = states[torch.from_numpy(which).to(self.device), torch.from_numpy(where).to(self.device)]
-        scores = self.head(chosen_states, self.body.embedding.weight)
+        table = self.body.embedding.weight
         targets = torch.from_numpy(wanted).to(self.device)
-        return functional.cross_entropy(scores.float(), targets, reduction="sum"), len(where)
+        return Readout(chosen_states, lambda states: self.head(states, table), targets, len(table))

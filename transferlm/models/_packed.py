@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from transferlm.neural.batching import EpochBatch
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
@@ -57,6 +58,11 @@ class PackedReader:
         """Mean nats a token."""
         return self._mean(batch.rows, self.window)
 
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts, as logits: the layer that makes them differs from shape to shape."""
+        logits, targets = self._scored(batch.rows, self.window)
+        return Readout(logits, _as_it_is, targets, logits.shape[1])
+
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""
         count, left = divmod(len(self.stream) - 1, self.window)
@@ -77,7 +83,15 @@ class PackedReader:
         """Nothing to go on from."""
 
     def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
+        logits, targets = self._scored(starts, length)
+        return functional.cross_entropy(logits.float(), targets)
+
+    def _scored(self, starts: np.ndarray, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
         ids = torch.from_numpy(block).to(self.device)
         logits = self.module(input_ids=ids[:, :-1], use_cache=False).logits
-        return functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
+        return logits.flatten(0, 1), ids[:, 1:].flatten()
+
+
+def _as_it_is(logits: torch.Tensor) -> torch.Tensor:
+    return logits

@@ -36,6 +36,7 @@ def fit(
     *,
     groups: Sequence[Group] | None = None,
     penalty: Callable[[], torch.Tensor] | None = None,
+    pull: Callable[[Sequence[torch.Tensor]], None] | None = None,
     evaluate: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
     tokens: Callable[[B], int] | None = None,
@@ -50,7 +51,9 @@ def fit(
         loss: Mean loss of a batch, run under the settings' precision.
         settings: How to train.
         groups: Parameters and their learning-rate factors; default all that require gradients, at factor 1.
-        penalty: Added to every step's loss (distance to a start, a Fisher-weighted one), or None.
+        penalty: Added to every step's loss (of states, say), or None.
+        pull: Adds a penalty's gradient to the gradients of the weights, given in the order of `groups`, or None: for
+            penalties on the weights themselves (`neural/anchor.py`).
         evaluate: Called now and then in evaluation mode; the weights with the lowest value are kept. Without it the
             last weights are.
         checkpoint: Where the state is kept; a run that was interrupted goes on from there and ends in the same bits.
@@ -71,7 +74,7 @@ def fit(
     run = _Run(module, batches, loss, settings, groups, penalty)
     run.evaluate, run.checkpoint = evaluate, checkpoint
     run.log = None if checkpoint is None else TrainingLog(checkpoint.folder)
-    run.size, run.pace = tokens or (lambda _: 1), pace
+    run.size, run.pace, run.pull = tokens or (lambda _: 1), pace, pull
     with Progress(description, run.total(), "tokens" if tokens else "batches") as progress, run.working.lent():
         run.resume(progress)
         while not run.over:
@@ -88,6 +91,7 @@ class _Run(Generic[B]):
     log: TrainingLog | None
     size: Callable[[B], int]
     pace: Callable[[B], float] | None
+    pull: Callable[[Sequence[torch.Tensor]], None] | None
 
     def __init__(
         self,
@@ -136,6 +140,8 @@ class _Run(Generic[B]):
             self.sum += value.detach()
             self.count += 1
             progress.advance(self.size(batch))
+        if self.pull is not None:
+            self.pull(self.parameters)
         if self.settings.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         self.optimizer.step()

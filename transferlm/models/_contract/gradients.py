@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from transferlm.neural.batching import Batch
+    from transferlm.neural.readout import Readout
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
@@ -90,6 +91,9 @@ class Objective(Protocol):
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Mean nats a token that is predicted."""
+
+    def readout(self, batch: Any) -> Readout:
+        """What the loss is made from: states, the layer above them, and the tokens that are predicted."""
 
     def mean_loss(self) -> float:
         """Mean nats a token over the whole corpus, the same number whenever the weights are."""
