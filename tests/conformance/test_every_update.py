@@ -16,7 +16,7 @@ from transferlm.models.base import Encoder, GradientTrained, Model
 
 FAMILIES = sorted(catalog.entries("models"))
 UPDATES = sorted(catalog.entries("updates"))
-QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4}
+QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4, "information_tokens": 200, "places": 3}
 OLD = ["an old film", "a room of old", "old meals were warm", "a book about the sea", "the sea was old", "warm rooms"]
 SENSELESS = {"steps": 0, "epochs": 0, "batch_size": 0, "learning_rate": 0.0, "clip": -1.0, "warmup": 2.0}
 ModelOf = Callable[..., Any]

@@ -111,7 +111,9 @@ def test_a_memory_holds_each_text_with_the_same_chance() -> None:
     assert np.abs(counts / 400 - 6 / 30).max() < 0.08
 
 
-@pytest.mark.parametrize(("name", "kept"), [("ElasticWeightConsolidation", "information"), ("OnlineBayes", "posterior")])
+@pytest.mark.parametrize(
+    ("name", "kept"), [("ElasticWeightConsolidation", "information"), ("OnlineBayes", "posterior")]
+)
 def test_information_is_carried_from_update_to_update(model: Any, name: str, kept: str, tmp_path: Path) -> None:
     first = updated(model, name, OLD)
     first.save(tmp_path / "m")

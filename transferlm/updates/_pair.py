@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from transferlm.errors import UnsupportedError
 from transferlm.models.base import Objective
 from transferlm.neural.readout import Readout
 
@@ -32,6 +33,14 @@ class Pair:
     def tokens(self, batch: Any) -> int:
         """The first one's."""
         return self.own.tokens(batch)
+
+    def share(self, process: int, processes: int) -> None:  # noqa: ARG002 - a pair is never shared
+        """Refused: two losses a batch are not shared among processes yet.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(f"this update runs in one process, and {processes} were started: start one")
 
     def readout(self, batch: Any) -> Readout:
         """The first one's."""

@@ -55,11 +55,11 @@ class _Taught(Pair):
 
     def __init__(self, own: Objective, teacher: Objective, share: float, temperature: float) -> None:
         super().__init__(own, teacher)
-        self.share, self.temperature = share, temperature
+        self.weight, self.temperature = share, temperature
 
     def loss(self, batch: Any) -> torch.Tensor:
         with torch.no_grad():
             taught = self.other.readout(batch)
         given = self.own.readout(batch)
         nats = given.nats() / max(1, len(given.targets))
-        return (1 - self.share) * nats + self.share * distilled(given, taught, self.temperature)
+        return (1 - self.weight) * nats + self.weight * distilled(given, taught, self.temperature)

@@ -98,7 +98,7 @@ class _Interleaved(Pair):
 
     def __init__(self, own: Objective, other: Objective, share: float) -> None:
         super().__init__(own, other)
-        self.share = share
+        self.weight = share
 
     def batches(self, epoch: int) -> Sequence[tuple[Any, Any]]:
         own, count = self.own.batches(epoch), len(self.other.batches(0))
@@ -115,7 +115,7 @@ class _Interleaved(Pair):
         return self.own.tokens(batch[0]) + self.other.tokens(batch[1])
 
     def loss(self, batch: tuple[Any, Any]) -> torch.Tensor:
-        return (1 - self.share) * self.own.loss(batch[0]) + self.share * self.other.loss(batch[1])
+        return (1 - self.weight) * self.own.loss(batch[0]) + self.weight * self.other.loss(batch[1])
 
     def readout(self, batch: tuple[Any, Any]) -> Readout:
         return self.own.readout(batch[0])
