@@ -12,6 +12,7 @@ from torch.nn import functional
 from transferlm.errors import DataError
 from transferlm.models._recurrent_network import Network
 from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.neural.recurrence import State
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 from transferlm.seeding import derive
@@ -86,16 +87,25 @@ class StreamReader:
         """Go on from a checkpoint's state."""
         self.state = tuple(state[str(place)] for place in range(len(state))) or None
 
+    def readout(self, part: range) -> Readout:
+        """What one step predicts; the state goes on as in `loss`."""
+        outputs, layer = self._network.outputs(self._states(part)), self._network.output
+        return Readout(outputs.flatten(0, 1), layer, self._part(self.targets, part).flatten(), layer.out_features)
+
     def _read(self, part: range) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
-        if part.start == 0:
-            self.state = None
-        states, state = self._network.states(self._part(self.inputs, part), self.state)
-        self.state = tuple(tensor.detach() for tensor in state)
+        states = self._states(part)
         outputs, layer = self._network.outputs(states), self._network.output
         wanted = self._part(self.targets, part).flatten()
         nats = self._cross_entropy(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
         return nats, states, outputs
+
+    def _states(self, part: range) -> torch.Tensor:
+        if part.start == 0:
+            self.state = None
+        states, state = self._network.states(self._part(self.inputs, part), self.state)
+        self.state = tuple(tensor.detach() for tensor in state)
+        return states
 
     def _part(self, lanes: np.ndarray, part: range) -> torch.Tensor:
         return torch.from_numpy(lanes[:, part.start : part.stop].astype(np.int64)).to(self.device)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from transferlm.neural.batching import Batch
+    from transferlm.neural.readout import Readout
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
@@ -133,6 +134,9 @@ class Objective(Protocol):
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Mean nats a token that is predicted."""
+
+    def readout(self, batch: Any) -> Readout:
+        """What the loss is made from: states, the layer above them, and the tokens that are predicted."""
 
     def share(self, process: int, processes: int) -> None:
         """From here on `loss` is that of a share of each batch, scaled: its mean over all processes is the batch's.
