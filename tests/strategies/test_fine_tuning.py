@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from masked_folders import write_llama
 
 import transferlm as tl
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
@@ -156,3 +157,9 @@ def test_bf16_learns_too(recurrent: Recurrent, make_examples: Maker) -> None:
 def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, value: Any) -> None:
     with pytest.raises(SettingError, match=name):
         FineTuning(**{name: value})
+
+
+def test_padding_may_be_a_token_that_no_text_holds(make_examples: Maker, tmp_path: Path) -> None:
+    write_llama(tmp_path / "m")
+    made = FineTuning(**QUICK).transfer(tl.load(tmp_path / "m"), make_examples(20))
+    assert np.isfinite(made.predict_proba(["the film was good", "bad"])).all()

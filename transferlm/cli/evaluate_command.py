@@ -12,6 +12,7 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 
 if TYPE_CHECKING:
     from transferlm.measure.language import LanguageScores
+    from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import WordScores
     from transferlm.task_model import Scores
     from transferlm.text.corpus import Corpus
@@ -44,6 +45,7 @@ class _Reading:
     dynamic: bool
     cache: str | None
     tune: tuple[str, ...]
+    whole_words: bool
     column: str | None
     encoding: str | None
 
@@ -51,9 +53,9 @@ class _Reading:
         """Refuse flags that mean nothing for what is scored."""
         for flag, value in vars(self).items():
             if value and flag != but:
-                raise click.UsageError(f"--{flag} is for language models; {folder} holds {what}")
+                raise click.UsageError(f"--{flag.replace('_', '-')} is for language models; {folder} holds {what}")
 
-    def scores(self, model: Any, data: str) -> tuple[LanguageScores, dict[str, dict[str, Any]]]:
+    def scores(self, model: Any, data: str) -> tuple[LanguageScores | PseudoScores, dict[str, dict[str, Any]]]:
         """How well the model reads, and the settings of what was added to it."""
         from transferlm import lifecycle
 
@@ -66,7 +68,7 @@ class _Reading:
         if self.cache:
             model = lifecycle.with_cache(model, tuning, context, None if self.cache == _SUITED else self.cache)
             added["cache"] = model.hyper_parameters()
-        return lifecycle.evaluate(model, texts, context), added  # type: ignore[return-value]
+        return lifecycle.evaluate(model, texts, context, self.whole_words), added  # type: ignore[return-value]
 
     def _texts(self, data: str) -> tuple[Corpus, Corpus | None]:
         from transferlm.text.corpus import Corpus
@@ -96,6 +98,7 @@ class _Reading:
     help="For a language model: with a cache of what it just read, words or hidden states; bare, what suits it best.",
 )
 @click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
+@click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
@@ -103,10 +106,12 @@ def command(folder: str, data: str, as_json: bool, seed: int, **reading: Any) ->
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
-    folder of them, a table with --column, or - (standard input). Word vectors are scored on a file of word pairs whose
+    folder of them, a table with --column, or - (standard input): a causal model by its perplexity, a masked one by its
+    pseudo-log-likelihood. Word vectors are scored on a file of word pairs whose
     similarity people judged (WS-353), or of analogies (Google's).
     """
     from transferlm import lifecycle
+    from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import read_word_file
     from transferlm.models.base import WordVectors
     from transferlm.task_model import TaskModel
@@ -121,7 +126,10 @@ def command(folder: str, data: str, as_json: bool, seed: int, **reading: Any) ->
         _show_task(model.score(model.task.read(data, labels=model.labels)), title, as_json)
     else:
         found, added = how.scores(model, data)
-        _show_language(found, title, as_json, added)
+        if isinstance(found, PseudoScores):
+            _show_masked(found, title, as_json)
+        else:
+            _show_language(found, title, as_json, added)
 
 
 def _show_words(found: WordScores, title: str, as_json: bool) -> None:
@@ -167,5 +175,19 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
         *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
+    ]
+    show_table(title, ["figure", "value"], rows)
+
+
+def _show_masked(found: PseudoScores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json({"scores": found.to_json()})
+        return
+    rows = [
+        ["pseudo-log-likelihood", f"{found.pseudo_log_likelihood:.4f} bits per character"],
+        ["hidden", "a token and the later ones of its word" if found.whole_words else "one token"],
+        ["tokens", f"{found.tokens:,}, {found.unknown_share:.2%} unknown"],
+        ["texts", f"{found.texts:,}, {found.characters:,} characters"],
+        ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
     ]
     show_table(title, ["figure", "value"], rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transferlm import storage
 from transferlm.errors import ModelFolderError
 from transferlm.neural.attention import attention
 
-__all__ = ["attend_by", "configuration", "expect_no_mask", "first_line", "opened", "silent"]
+__all__ = ["attend_by", "configuration", "expect_no_mask", "first_line", "opened", "silent", "weight_files"]
 
 _ATTENTION = "transferlm"
 _SHARDS = "model.safetensors.index.json"
@@ -73,6 +74,21 @@ def opened(folder: storage.Folder, auto: Any, config: Any, optional: str = "", *
         raise ModelFolderError(f"{folder.path}: {what} than config.json says: the folder is damaged")
     found: nn.Module = module
     return found
+
+
+def weight_files(folder: storage.Folder) -> list[Path]:
+    """The files that hold the folder's weights: one, or the shards that their index names.
+
+    Raises:
+        ModelFolderError: One is missing, or the index is damaged.
+    """
+    if not folder.has(_SHARDS):
+        return [folder.weights()]
+    index = folder.json(_SHARDS)
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict):
+        raise ModelFolderError(f"{folder.path / _SHARDS} tells no weight_map: copy the folder again")
+    return [folder.file(name) for name in sorted(set(map(str, shards.values())))]
 
 
 def expect_no_mask(module: Any) -> None:

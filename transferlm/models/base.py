@@ -4,6 +4,7 @@ from transferlm.models._contract.causal import Causal, CountBased, Exportable, H
 from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
 from transferlm.models._contract.gradients import GradientTrained, Objective, ReadOn, ReadsOn, SelfSupervised
 from transferlm.models._contract.kept import Kept, read_kept
+from transferlm.models._contract.masked import Masked
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
 from transferlm.models._contract.requiring import able, require
 
@@ -18,6 +19,7 @@ __all__ = [
     "GrowingVectors",
     "HiddenStates",
     "Kept",
+    "Masked",
     "Model",
     "Objective",
     "ReadOn",

@@ -92,7 +92,7 @@ def trained(
     head = new_head(body, rows.output, strategy.dropout, seed)
     if start is not None:
         head.load(*rows.scale.inward(*start))
-    with only_rows(body.embedding, rows.ids) as renamed:
+    with only_rows(body.embedding, [np.array([body.pad_id]), *rows.ids]) as renamed:
         trial = _Trial(body, head, rows, renamed)
         places = rows.of(train)
         history = fit(

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer as Library
 from tokenizers import pre_tokenizers
 
-from transferlm.errors import ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.text.framing import Frame
 from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
 from transferlm.text.tokenizers._word_piece import from_vocabulary
@@ -99,17 +99,17 @@ class Pretrained(Tokenizer):
         self._ready()
         return dict(self._named)
 
-    @cached_property
-    def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the post-processor puts around a text, found by giving it one."""
-        library = self._ready()
-        around = library.encode("a")
-        inner = library.encode("a", add_special_tokens=False).ids
-        first = around.special_tokens_mask.index(0) if 0 in around.special_tokens_mask else 0
-        prefix, suffix = around.ids[:first], around.ids[first + len(inner) :]
-        if [*prefix, *inner, *suffix] != around.ids:
-            raise ModelFolderError(f"{self.folder}: its special tokens stand within the text, not around it")
-        return np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+    def with_marks(self) -> Self:
+        """Itself: its marks and its mask came with the model.
+
+        Raises:
+            UnsupportedError: It has no mask token.
+        """
+        if self.mask_id is None:
+            raise UnsupportedError(
+                "the tokenizer has no mask token, so masked language modelling can't be done with it"
+            )
+        return self
 
     def frame(self, pair: bool = False) -> Frame:
         """The special tokens around a text or a pair, as the tokenizer's own template puts them (BERT's token types,
