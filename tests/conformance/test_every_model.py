@@ -14,7 +14,7 @@ import pytest
 import transferlm as tl
 from transferlm import catalog
 from transferlm.errors import TransferLMError, UnsupportedError
-from transferlm.models.base import Causal, Encoder, FromScratch, GradientTrained, Model, Trainable
+from transferlm.models.base import Causal, Encoder, FromScratch, GradientTrained, HiddenStates, Model, Trainable
 from transferlm.task_model import TaskModel
 
 FAMILIES = sorted(catalog.entries("models"))
@@ -178,6 +178,21 @@ def test_scoring_is_lazy_and_a_stream_of_one_text_is_that_text(family: str, cont
         assert found.offsets[-1].tolist() == [len(text)] * 2
         assert found.ids[-1] == model.tokenizer.end_id
         assert (found.log_probs <= 0).all()
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+@pytest.mark.parametrize("family", having(HiddenStates))
+def test_hidden_states_come_with_the_very_scores(family: str, context: Any, model_of: ModelOf) -> None:
+    model = model_of(family)
+    widths = set()
+    for scores, (own, states) in zip(
+        model.token_scores(TEXTS, context), model.predicting_states(TEXTS, context), strict=True
+    ):
+        assert np.allclose(own.log_probs, scores.log_probs, atol=1e-6)
+        assert np.array_equal(own.ids, scores.ids)
+        assert (states.dtype, states.shape[0]) == (np.float32, len(scores.ids))
+        widths.add(states.shape[1])
+    assert len(widths) == 1
 
 
 @pytest.mark.parametrize("family", having(Causal))

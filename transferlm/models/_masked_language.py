@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.neural.batching import EpochBatch, by_length, collate, epoch_batches
+from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 from transferlm.text.token_rows import TokenRows
 
@@ -166,6 +168,7 @@ class MaskedReader:
         self.batch_size, self.seed = batch_size, seed
         self.module: nn.Module = nn.ModuleList([body.module, head])
         self.device = head.bias.device
+        self._share = Share()
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Texts of like length together, in a new order each epoch."""
@@ -178,7 +181,11 @@ class MaskedReader:
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a hidden token."""
         total, count = self._total(batch.rows, derive(self.seed, "masks", batch.epoch, batch.place))
-        return total / max(1, count)
+        return total * (self._share.processes / max(1, count))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's texts."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
 
     def mean_loss(self) -> float:
         """Mean nats a hidden token over the corpus, under masks that the seed fixes: no perplexity, but comparable.
@@ -201,10 +208,26 @@ class MaskedReader:
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to go on from."""
 
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts: its hidden tokens."""
+        return self._hidden(batch.rows, derive(self.seed, "masks", batch.epoch, batch.place))[0]
+
     def _total(self, rows: np.ndarray, seed: int) -> tuple[torch.Tensor, int]:
-        """Nats of all hidden tokens of these rows, and how many they are."""
+        """Nats of the hidden tokens of one's share of these rows, and how many are hidden in all of them."""
+        found, count = self._hidden(rows, seed)
+        if not len(found.targets):
+            return torch.zeros((), device=self.device), count
+        return functional.cross_entropy(found.score(found.states).float(), found.targets, reduction="sum"), count
+
+    def _hidden(self, rows: np.ndarray, seed: int) -> tuple[Readout, int]:
+        """The hidden tokens of one's share of these rows, and how many are hidden in all of them."""
         texts = [np.asarray(self.rows[row]) for row in rows]
         hidden, places = hide(texts, self.vocabulary, np.random.default_rng(seed))
+        count, table = sum(map(len, places)), self.body.embedding.weight
+        texts, hidden, places = (self._share.of(part) for part in (texts, hidden, places))
+        if not hidden:
+            nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
+            return Readout(table[:0], self._score, nothing, len(table)), count
         batch = collate(hidden, np.arange(len(hidden)), self.vocabulary.pad_id, self.device)
         states = self.body.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         which = np.repeat(np.arange(len(places)), [len(chosen) for chosen in places])
@@ -212,6 +235,8 @@ class MaskedReader:
         wanted = np.concatenate([text[chosen] for text, chosen in zip(texts, places, strict=True)]).astype(np.int64)
         # Scores are computed where a token is hidden and nowhere else: a seventh of the widest product there is.
         chosen_states = states[torch.from_numpy(which).to(self.device), torch.from_numpy(where).to(self.device)]
-        scores = self.head(chosen_states, self.body.embedding.weight)
-        targets = torch.from_numpy(wanted).to(self.device)
-        return functional.cross_entropy(scores.float(), targets, reduction="sum"), len(where)
+        return Readout(chosen_states, self._score, torch.from_numpy(wanted).to(self.device), len(table)), count
+
+    def _score(self, states: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(states, self.body.embedding.weight)
+        return scores

@@ -216,6 +216,10 @@ class Tokenizer(ABC):
         inner = slice(len(prefix), len(tokens) - len(suffix))
         return Tokens(tokens.ids[inner], tokens.offsets[inner], tokens.cut)
 
+    def encode_bare(self, texts: Sequence[str]) -> list[Tokens]:
+        """Write texts as tokens, whole and without special tokens."""
+        return [self.bare(tokens) for tokens in self.encode(texts)]
+
     @property
     def special_count(self) -> int:
         """How many special tokens `encode` adds to every text."""
