@@ -214,8 +214,9 @@ def test_the_best_span_does_not_end_before_it_begins_nor_is_too_long() -> None:
 
 def test_the_best_window_wins_and_the_least_null_counts() -> None:
     one, other = stretch(WORDS[:2], [1, 0], [0, 1], 5), stretch(WORDS[2:], [3, 0], [0, 3], 2)
-    best = best_span([one, other], 200)
-    assert (best.start, best.end, best.score, best.null) == (9, 17, 6.0, 2.0)
+    for order in ([one, other], [other, one]):
+        best = best_span(order, 200)
+        assert (best.start, best.end, best.score, best.null) == (9, 17, 6.0, 2.0)
     assert best_span([stretch([], [], [], 1)], 200).start is None
 
 
@@ -270,7 +271,17 @@ def test_the_threshold_is_the_one_with_the_best_f1() -> None:
         said = QuestionAnswering(null_threshold=threshold).decode(scores, texts, ())
         return task.metrics(targets, said, ())["f1"]
 
-    assert gained(fitted.null_threshold) == max(map(gained, np.linspace(-6, 6, 200)))
+    assert gained(fitted.null_threshold) == max(map(gained, np.linspace(-6, 6, 200))) == 5 / 6
+
+
+@pytest.mark.parametrize(("threshold", "answer"), [(None, "film"), (1.5, "film"), (0.5, "")])
+def test_no_answer_is_given_where_it_scores_higher_by_more_than_the_threshold(
+    threshold: float | None, answer: str
+) -> None:
+    scores = [[stretch([(0, 4)], [2.0], [2.0], 5.0)]]
+    (found,) = QuestionAnswering(null_threshold=threshold).decode(scores, [("q", "film")], ())
+    assert found.answer == answer
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-1 if answer == "" else 1)))
 
 
 # ------------------------------------------------------------------ with a model
