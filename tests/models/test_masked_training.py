@@ -79,12 +79,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     monkeypatch.setattr("transferlm.neural.checkpoint.Checkpoint.due", True)
     step, taken = loop._Run.step, 0
 
-    def interrupted(run: Any, progress: Any) -> None:
+    def interrupted(run: Any) -> None:
         nonlocal taken
         taken += 1
         if taken == 20:
             raise KeyboardInterrupt
-        step(run, progress)
+        step(run)
 
     monkeypatch.setattr(loop._Run, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):

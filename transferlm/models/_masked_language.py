@@ -15,6 +15,8 @@ from transferlm.models._hiding import Hideable, hide
 from transferlm.models._masked_head import MaskedHead
 from transferlm.models._masked_text import MaskedText, parted
 from transferlm.neural.batching import Batch, EpochBatch, collate
+from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 from transferlm.text.tokenizers.base import Tokenizer
 
@@ -71,6 +73,7 @@ class MaskedReader:
         self.vocabulary = hideable(body.tokenizer)
         self.module: nn.Module = nn.ModuleList([body.module, head])
         self.device = head.bias.device
+        self._share = Share()
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Rows in a new order each epoch."""
@@ -83,7 +86,15 @@ class MaskedReader:
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a hidden token."""
         total, count = self._total(batch.rows, batch.epoch)
-        return total / max(1, count)
+        return total * (self._share.processes / max(1, count))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's texts."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
+
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts: its hidden tokens."""
+        return self._readout(batch.rows, batch.epoch)[0]
 
     def mean_loss(self) -> float:
         """Mean nats a hidden token over the corpus, under masks that the seed fixes: no perplexity, but comparable.
@@ -118,8 +129,20 @@ class MaskedReader:
         return whole, masked, places + len(tokenizer.prefix)
 
     def _total(self, rows: np.ndarray, epoch: int | str) -> tuple[torch.Tensor, int]:
-        """Nats of all hidden tokens of these rows, and how many they are."""
-        found = [self.hidden(int(row), epoch) for row in rows]
+        """Nats of the hidden tokens of one's share of these rows, and how many are hidden in all of them."""
+        found, count = self._readout(rows, epoch)
+        if not len(found.targets):
+            return torch.zeros((), device=self.device), count
+        return functional.cross_entropy(found.score(found.states).float(), found.targets, reduction="sum"), count
+
+    def _readout(self, rows: np.ndarray, epoch: int | str) -> tuple[Readout, int]:
+        """What predicts the hidden tokens of one's share of these rows, and how many are hidden in all of them."""
+        found, table = [self.hidden(int(row), epoch) for row in rows], self.body.embedding.weight
+        count = sum(len(places) for *_, places in found)
+        found = self._share.of(found)
+        if not found:
+            nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
+            return Readout(table[:0], self._score, nothing, len(table)), count
         batch = collate([h for _, h, _ in found], np.arange(len(found)), self.body.tokenizer.pad_id, self.device)
         which = np.repeat(np.arange(len(found)), [len(places) for *_, places in found])
         where = np.concatenate([places for *_, places in found])
@@ -127,6 +150,8 @@ class MaskedReader:
         # Scores are computed where a token is hidden and nowhere else: a seventh of the widest product there is.
         states = self.body.token_states(batch)
         chosen = states[torch.from_numpy(which).to(self.device), torch.from_numpy(where).to(self.device)]
-        scores = self.head(chosen, self.body.embedding.weight)
-        targets = torch.from_numpy(wanted).to(self.device)
-        return functional.cross_entropy(scores.float(), targets, reduction="sum"), len(where)
+        return Readout(chosen, self._score, torch.from_numpy(wanted).to(self.device), len(table)), count
+
+    def _score(self, states: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(states, self.body.embedding.weight)
+        return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._huggingface import attend_by, silent
@@ -31,26 +30,25 @@ from transferlm.models._masked_shapes import (
     shaped,
 )
 from transferlm.models._masked_text import PackedText, TextRows
+from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._pseudo_likelihood import PseudoLikelihood
+from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
     Masked,
-    Model,
-    SelfSupervised,
     TokenScores,
-    Trainable,
     Vocabulary,
     digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
-from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dropout import quicken
-from transferlm.neural.loop import Settings, fit
+from transferlm.neural.loop import Settings
 from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
@@ -58,7 +56,7 @@ __all__ = ["MaskedTransformer"]
 
 
 @dataclass(eq=False)
-class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
+class MaskedTransformer(Pretrainable, Masked, Encoder):
     """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
@@ -106,6 +104,7 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end, where the step size has fallen."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"pooling", "max_length", "masking"})
+    default_tokenizer: ClassVar[str] = "byte_pair"
     huggingface_types: ClassVar[frozenset[str]] = ENCODERS
     """`model_type` values of `config.json` that this family opens."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
@@ -128,11 +127,6 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
         usable = positions(self.module.config) if hasattr(self, "module") else self.max_length
         if self.max_length > usable:
             raise SettingError(f"max_length {self.max_length}: the weights know {usable} positions, give that or less")
-
-    @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -160,12 +154,25 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
         """Tokens between the model's begin and end signs, cut at `max_length`."""
         return self._reader().encode(texts, max_length=self.max_length)
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The tokenizer's own special tokens; token types where the weights have a vector for each."""
+        typed = getattr(self._body().config, "type_vocab_size", 0) > 1
+        found = self._reader().frame(pair)
+        return found if typed else replace(found, types=None)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.encoding_width
+
     def token_states(self, batch: Batch) -> torch.Tensor:
         """Top-layer states of every token, with gradients: shape (texts, tokens, width)."""
-        first, told = first_position(self.module.config), {}
+        told: dict[str, torch.Tensor] = {} if batch.types is None else {"token_type_ids": batch.types}
+        first = first_position(self.module.config)
         if first:
             # Left to itself the body finds padding by its number, which is another one where rows are renamed.
-            told = {"position_ids": torch.arange(first, first + batch.ids.shape[1], device=batch.ids.device)[None]}
+            places = torch.arange(first, first + batch.ids.shape[1], device=batch.ids.device)
+            told["position_ids"] = places[None]
         states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask, **told).last_hidden_state
         return states
 
@@ -193,50 +200,22 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
         ]
         return [outside, *layers]
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
-        """Learn to fill in hidden tokens of the corpus; a tokenizer that has learnt nothing yet learns first.
-
-        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory. The
-        held-out part is judged by the same loss under masks that stay the same.
-
-        Args:
-            corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, held-out part, order, masks and dropout.
-            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
+    def begin(self, corpus: Corpus, seed: int = 0) -> None:
+        """A tokenizer with marks and a mask that knows the corpus, weights and a head drawn anew, where they lack.
 
         Raises:
-            DataError: The corpus is empty.
             SettingError: The shape is `opened` and nothing was.
         """
         if not hasattr(self, "module"):
             self._refuse_unshaped()
-        whole = Corpus.of(corpus)
-        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "byte_pair")()
-        if not self.tokenizer.trained:
-            self.tokenizer.fit(whole)
-        self.tokenizer = self.tokenizer.with_marks()
-        if not hasattr(self, "module"):
-            self._build(seed)
+        super().begin(corpus, seed)
         if self.head is None:
             self.add_head(seed)
-        splits = self.held_out and whole.survey().texts > 1
-        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
-        reader = self.objective(train, derive(seed, "order"))
-        judge = self.objective(held) if held is not None else None
-        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
-        torch.manual_seed(derive(seed, "dropout"))
-        fit(
-            reader.module,
-            reader.batches,
-            reader.loss,
-            Settings.of(self, warmup=0.1, schedule="linear", betas=(0.9, 0.98)),
-            evaluate=judge.mean_loss if judge is not None else None,
-            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
-            tokens=reader.tokens,
-            description="pretraining",
-        )
-        self._learnt = True
-        return self
+
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """By AdamW with a rise over a tenth of the steps and a linear fall (Liu et al. 2019)."""
+        settings = Settings.of(self, warmup=0.1, schedule="linear", betas=(0.9, 0.98))
+        return Training(self.objective(corpus, derive(seed, "order")), settings)
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> MaskedReader:
         """Masked language modelling, at a quarter of the first training's step size.
@@ -272,7 +251,6 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
         tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
         twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
         if known:
-            twin.tokenizer = self._reader().with_marks()
             twin._build(seed, self.module.config if hasattr(self, "module") else None)
         return twin
 
@@ -359,6 +337,7 @@ class MaskedTransformer(Model, Masked, Encoder, SelfSupervised, Trainable):
     def _build(self, seed: int, config: Any = None) -> None:
         if config is None:
             self._refuse_unshaped()
+        self.tokenizer = self._reader().with_marks()
         self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
 
     def _place(self, module: nn.Module) -> None:

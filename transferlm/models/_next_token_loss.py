@@ -1,0 +1,69 @@
+"""Cross entropy of each next token by a causal Transformer, without a table of scores where its output is one layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.neural.readout import Readout
+from transferlm.neural.vocabulary_loss import VocabularyLoss
+
+__all__ = ["NextTokenLoss"]
+
+
+class NextTokenLoss:
+    """Mean nats a token; the scores of a step over the vocabulary, larger than all else, are never there at once.
+
+    Most bodies score tokens by one linear layer over their last states. Some scale or cap its scores (Cohere's, Gemma
+    2's): what a module does is seen from what it gives for two tokens, and where it does more its own scores are taken.
+
+    Args:
+        module: Gives `logits` for `input_ids`.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._module, self._layer = module, _output_layer(module)
+        self._cross_entropy = VocabularyLoss()
+
+    def __call__(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean nats of the tokens that follow.
+
+        Args:
+            ids: int64 of shape (texts, tokens).
+            targets: The token after each: the same shape.
+        """
+        found = self.readout(ids, targets)
+        if self._layer is None:
+            return functional.cross_entropy(found.states.float(), found.targets)
+        return self._cross_entropy(found.states, self._layer.weight, self._layer.bias, found.targets)
+
+    def readout(self, ids: torch.Tensor, targets: torch.Tensor) -> Readout:
+        """What predicts the tokens that follow; where no layer alone scores them, their scores stand for states."""
+        if self._layer is None:
+            logits = self._module(input_ids=ids, use_cache=False).logits.flatten(0, 1)
+            return Readout(logits, _as_they_are, targets.flatten(), logits.shape[1])
+        states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return Readout(states.flatten(0, 1), self._layer, targets.flatten(), self._layer.out_features)
+
+
+def _as_they_are(logits: torch.Tensor) -> torch.Tensor:
+    return logits
+
+
+@torch.inference_mode()
+def _output_layer(module: Any) -> nn.Linear | None:
+    """The layer whose scores are the module's own, if there is one."""
+    body = getattr(module, "base_model", module)
+    layer = None if body is module else module.get_output_embeddings()
+    if type(layer) is not nn.Linear:
+        return None
+    training = module.training
+    module.eval()
+    ids = torch.arange(2, device=layer.weight.device)[None]
+    wanted = module(input_ids=ids, use_cache=False).logits
+    found = layer(body(input_ids=ids, use_cache=False).last_hidden_state)
+    module.train(training)
+    return layer if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5) else None
