@@ -16,6 +16,7 @@ from transferlm.neural.averaging import Averages
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.optimizers import Group, optimizer
 from transferlm.neural.precision import autocast, in_bfloat16
+from transferlm.neural.row_gradients import clip_gradients
 from transferlm.neural.schedules import factor, on_plateau
 from transferlm.neural.settings import Settings
 from transferlm.neural.training_log import History, TrainingLog
@@ -137,7 +138,7 @@ class _Run(Generic[B]):
             self.count += 1
             progress.advance(self.size(batch))
         if self.settings.clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            clip_gradients(self.parameters, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.averages.add()
