@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from transferlm.models._sampled import output_layer, sparse_rows
 from transferlm.neural.batching import EpochBatch
+from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
@@ -29,14 +31,23 @@ class PackedReader:
         batch_size: Windows a step.
         seed: Decides their order.
         learning_rate: A peak step size that suits further training.
+        sampled: The loss of training steps, where it isn't the exact one; `mean_loss` is exact always.
     """
 
     def __init__(
-        self, module: Any, stream: np.ndarray, window: int, batch_size: int, seed: int, learning_rate: float = 1e-3
+        self,
+        module: Any,
+        stream: np.ndarray,
+        window: int,
+        batch_size: int,
+        seed: int,
+        learning_rate: float = 1e-3,
+        sampled: SampledLoss | None = None,
     ) -> None:
         self.module, self.stream, self.seed, self.learning_rate = module, stream, seed, learning_rate
         self.window = min(window, len(stream) - 1)
-        self.batch_size = batch_size
+        self.batch_size, self.sampled = batch_size, sampled
+        self._output = None if sampled is None else output_layer(module)
         self.device = next(module.parameters()).device
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
@@ -55,7 +66,9 @@ class PackedReader:
 
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a token."""
-        return self._mean(batch.rows, self.window)
+        if self.sampled is None:
+            return self._mean(batch.rows, self.window)
+        return self._over_sample(self.sampled, batch.rows)
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""
@@ -70,14 +83,27 @@ class PackedReader:
         return total / (len(self.stream) - 1)
 
     def carried(self) -> dict[str, torch.Tensor]:
-        """Nothing: each batch stands alone."""
-        return {}
+        """The samples drawn, for a checkpoint; otherwise each batch stands alone."""
+        return {} if self.sampled is None else self.sampled.carried()
 
     def carry(self, state: dict[str, torch.Tensor]) -> None:
-        """Nothing to go on from."""
+        """Go on from a checkpoint's state."""
+        if self.sampled is not None:
+            self.sampled.carry(state)
 
     def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
-        block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
-        ids = torch.from_numpy(block).to(self.device)
+        ids = self._windows(starts, length)
         logits = self.module(input_ids=ids[:, :-1], use_cache=False).logits
         return functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
+
+    def _over_sample(self, sampled: SampledLoss, starts: np.ndarray) -> torch.Tensor:
+        assert self._output is not None
+        ids = self._windows(starts, self.window)
+        with sparse_rows(self.module.get_input_embeddings(), sampled):
+            states = self.module.base_model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+        return sampled(states.flatten(0, 1), self._output.weight, self._output.bias, ids[:, 1:].flatten())
+
+    def _windows(self, starts: np.ndarray, length: int) -> torch.Tensor:
+        """The tokens of each window and the one after them: int64 of shape (windows, length + 1)."""
+        block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
+        return torch.from_numpy(block).to(self.device)

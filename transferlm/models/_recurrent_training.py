@@ -11,6 +11,7 @@ import torch
 
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_settings import RecurrentSettings
+from transferlm.models._sampled import sampled_loss
 from transferlm.models._stream import RegularisedReader, StreamReader
 from transferlm.models.base import digest
 from transferlm.neural.checkpoint import Checkpoint
@@ -44,15 +45,17 @@ def train_on(
     """
     splits = model.held_out and corpus.survey().texts > 1
     train, held = corpus.held_out(model.held_out, seed) if splits else (corpus, None)
+    tokens = stream(train)
     reader = RegularisedReader(
         model.module,
-        stream(train),
+        tokens,
         model.batch_size,
         model.sequence_length,
         seed=derive(seed, "stream"),
         random_lengths=model.random_lengths,
         activation=model.activation_penalty,
         slowness=model.slowness_penalty,
+        sampled=sampled_loss(model, tokens, model.module.embedding.num_embeddings, seed),
     )
     judge = model.objective(held) if held is not None else None
     key = digest("pretrain", model.fingerprint, corpus.hash, str(seed))

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from transferlm.errors import DataError
 from transferlm.models._recurrent_network import Network
+from transferlm.models._sampled import sparse_rows
 from transferlm.neural.recurrence import State
+from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 from transferlm.seeding import derive
 
@@ -30,13 +32,20 @@ class StreamReader:
         lanes: Stretches read side by side.
         steps: Tokens of a lane a training step.
         learning_rate: A peak step size that suits further training.
+        sampled: The loss of training steps, where it isn't the exact one; `mean_loss` is exact always.
 
     Raises:
         DataError: The stream is too short for one token a lane.
     """
 
     def __init__(
-        self, network: Network, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
+        self,
+        network: Network,
+        stream: np.ndarray,
+        lanes: int,
+        steps: int,
+        learning_rate: float = 1e-3,
+        sampled: SampledLoss | None = None,
     ) -> None:
         self.module: nn.Module = network
         self._network = network
@@ -51,7 +60,7 @@ class StreamReader:
         self.inputs = stream[: lanes * self.length].reshape(lanes, -1)
         self.targets = stream[1 : lanes * self.length + 1].reshape(lanes, -1)
         self.state: State | None = None
-        self._cross_entropy = VocabularyLoss()
+        self.sampled, self._exact = sampled, VocabularyLoss()
 
     def batches(self, epoch: int) -> Sequence[range]:  # noqa: ARG002 - the stream has one order
         """The places in the lanes that each step reads."""
@@ -63,30 +72,37 @@ class StreamReader:
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        return self._read(part)[0]
+        return self._read(part, self.sampled)[0]
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
-        total = sum(float(self.loss(part)) * self.tokens(part) for part in StreamReader.batches(self, 0))
+        total = sum(float(self._read(part)[0]) * self.tokens(part) for part in StreamReader.batches(self, 0))
         return total / (self.length * len(self.inputs))
 
     def carried(self) -> dict[str, torch.Tensor]:
-        """The recurrent state, for a checkpoint."""
-        return {str(place): part for place, part in enumerate(self.state or ())}
+        """The recurrent state, and the samples drawn, for a checkpoint."""
+        drawn = {} if self.sampled is None else self.sampled.carried()
+        return drawn | {str(place): part for place, part in enumerate(self.state or ())}
 
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a checkpoint's state."""
-        self.state = tuple(state[str(place)] for place in range(len(state))) or None
+        if self.sampled is not None:
+            self.sampled.carry(state)
+        places = sorted((name for name in state if name.isdigit()), key=int)
+        self.state = tuple(state[place] for place in places) or None
 
-    def _read(self, part: range) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _read(
+        self, part: range, sampled: SampledLoss | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
         if part.start == 0:
             self.state = None
-        states, state = self._network.states(self._part(self.inputs, part), self.state)
+        with sparse_rows(self._network.embedding, sampled):
+            states, state = self._network.states(self._part(self.inputs, part), self.state)
         self.state = tuple(tensor.detach() for tensor in state)
         outputs, layer = self._network.outputs(states), self._network.output
         wanted = self._part(self.targets, part).flatten()
-        nats = self._cross_entropy(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
+        nats = (sampled or self._exact)(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
         return nats, states, outputs
 
     def _part(self, lanes: np.ndarray, part: range) -> torch.Tensor:
@@ -118,8 +134,9 @@ class RegularisedReader(StreamReader):
         random_lengths: bool,
         activation: float,
         slowness: float,
+        sampled: SampledLoss | None = None,
     ) -> None:
-        super().__init__(network, stream, lanes, steps)
+        super().__init__(network, stream, lanes, steps, sampled=sampled)
         self.seed, self.random_lengths = seed, random_lengths
         self.activation, self.slowness = activation, slowness
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -136,7 +153,7 @@ class RegularisedReader(StreamReader):
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step."""
-        nats, states, outputs = self._read(part)
+        nats, states, outputs = self._read(part, self.sampled)
         if self.activation or self.slowness:
             self._last = states, outputs
         return nats

@@ -28,6 +28,7 @@ from transferlm.models._gradient_trained import encode_in_batches, weights_diges
 from transferlm.models._huggingface import attend_by, expect_no_mask, silent
 from transferlm.models._key_value_sampling import KeyValueContinuation
 from transferlm.models._packed import PackedReader
+from transferlm.models._sampled import check_softmax, sampled_loss
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
     Causal,
@@ -83,6 +84,11 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     pooling: Literal["weighted_mean", "last"] = "weighted_mean"
     """How token states become a text's vector: their mean with weights that rise with the place, as later states have
     seen more (Muennighoff 2022, eq. 2), or the last one (Radford et al. 2018)."""
+    softmax: Literal["full", "sampled"] = "full"
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step does not
+    grow with a large vocabulary. Scores, samples of text and held-out losses are exact either way."""
+    samples: int = 4096
+    """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     epochs: int = 5
     """Passes over the corpus."""
     batch_size: int = 16
@@ -102,7 +108,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     patience: int | None = 3
     """Evaluations without improvement before stopping; none runs to the end."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling", "softmax", "samples"})
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
     """`model_type` values of `config.json` that this family opens."""
 
@@ -123,6 +129,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         for name in ("dropout", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        check_softmax(self)
         Settings.of(self)
         self._learnt = False
 
@@ -217,7 +224,13 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         """The causal loss over the corpus in packed windows, at a quarter of the first training's step size."""
         stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
         return PackedReader(
-            self.module, stream, self.max_length, batch_size or self.batch_size, seed, self.learning_rate / 4
+            self.module,
+            stream,
+            self.max_length,
+            batch_size or self.batch_size,
+            seed,
+            self.learning_rate / 4,
+            sampled_loss(self, stream, self.vocabulary.size, seed),
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:

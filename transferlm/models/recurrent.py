@@ -22,6 +22,7 @@ from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
 from transferlm.models._recurrent_training import train_on
+from transferlm.models._sampled import sampled_loss
 from transferlm.models._stream import StreamReader
 from transferlm.models.base import (
     Encoder,
@@ -90,6 +91,11 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     """Weight of the mean squared step from state to state (Merity et al. 2018, section 4.6: beta)."""
     tied: bool = True
     """Whether input and output share one table (Press & Wolf 2017): half the parameters, lower perplexity."""
+    softmax: Literal["full", "sampled"] = "full"
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step does not
+    grow with a large vocabulary. Scores, samples of text and held-out losses are exact either way."""
+    samples: int = 4096
+    """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     max_length: int = 512
     """Tokens of a text that are read when it is encoded; scoring always reads the whole text."""
     epochs: int = 5
@@ -127,7 +133,7 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     patience: int | None = 3
     """Evaluations without improvement before stopping; none runs to the end."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "softmax", "samples"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
@@ -191,14 +197,15 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
         self._learnt = True
         return self
 
-    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:
         """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
 
         Lanes are as many as `batch_size` says, fewer where the corpus is too short for one step in each.
         """
         stream = self._stream(corpus)
         lanes = max(1, min(batch_size or self.batch_size, (len(stream) - 1) // self.sequence_length))
-        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4)
+        sampled = sampled_loss(self, stream, self.vocabulary.size, seed)
+        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4, sampled)
 
     def _stream(self, corpus: Corpus) -> np.ndarray:
         return token_store(corpus, self._reader(), cache_folder() / "tokens")

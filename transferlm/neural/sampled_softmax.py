@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
-from transferlm.neural.vocabulary_loss import Memory, add_product, to_softmax
+from transferlm.neural.vocabulary_loss import Memory, add_product, rows_of_block, to_softmax
 from transferlm.seeding import derive
 
 __all__ = ["SampledLoss", "inclusion"]
 
-_BLOCK = 1 << 21
-"""Logits of a block, as in `neural/vocabulary_loss.py`."""
+_NEVER = -1e30
+"""Score of a sampled token that is the target itself: no infinity, as it may be the only one."""
 
 
 def inclusion(counts: np.ndarray, samples: int, power: float = 0.75) -> np.ndarray:
@@ -70,9 +72,18 @@ class SampledLoss:
         self._memory = Memory()
 
     def sample(self, number: int) -> torch.Tensor:
-        """The tokens of one sample, rising: int64 of shape (tokens,)."""
+        """The tokens of one sample, rising: int64 of shape (tokens,). Never empty: the likeliest stands in for none."""
         draws = np.random.default_rng(derive(self.seed, "sample", number)).random(len(self._chances), dtype=np.float32)
-        return torch.from_numpy(np.flatnonzero(draws < self._chances))
+        found = np.flatnonzero(draws < self._chances)
+        return torch.from_numpy(found if len(found) else np.argmax(self._chances, keepdims=True))
+
+    def carried(self) -> dict[str, torch.Tensor]:
+        """How many samples were drawn, for a checkpoint."""
+        return {"drawn": torch.tensor(self.drawn)}
+
+    def carry(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+        self.drawn = int(state["drawn"])
 
     def __call__(
         self, states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
@@ -85,13 +96,23 @@ class SampledLoss:
             bias: Shape (vocabulary,), or None.
             targets: int64 of shape (tokens,).
         """
-        ids = self.sample(self.drawn)
+        ids, kind = self.sample(self.drawn), states.device.type
         self.drawn += 1
-        offsets = self._offsets[ids].to(states.device)
-        kind = states.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
-        loss: torch.Tensor = _OverSample.apply(states, weight, bias, targets, ids.to(states.device), offsets, self._memory, dtype)  # type: ignore[no-untyped-call]
+        offsets = self._offsets[ids].to(states.device)
+        sample = _Sample(ids.to(states.device), offsets, self._memory, dtype)
+        loss: torch.Tensor = _OverSample.apply(states, weight, bias, targets, sample)  # type: ignore[no-untyped-call]
         return loss
+
+
+@dataclass
+class _Sample:
+    """What a step shares: the sampled tokens, what is added to their scores, room to compute in, and the precision."""
+
+    ids: torch.Tensor
+    offsets: torch.Tensor
+    memory: Memory
+    dtype: torch.dtype
 
 
 class _OverSample(torch.autograd.Function):
@@ -102,53 +123,64 @@ class _OverSample(torch.autograd.Function):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         targets: torch.Tensor,
-        ids: torch.Tensor,
-        offsets: torch.Tensor,
-        memory: Memory,
-        dtype: torch.dtype,
+        sample: _Sample,
     ) -> torch.Tensor:
-        table, inputs = weight[ids].to(dtype), states.to(dtype)
-        own_rows = weight[targets].to(dtype)
-        own = (inputs.float() * own_rows.float()).sum(1)
+        inputs, own_rows = states.to(sample.dtype), weight[targets].to(sample.dtype)
+        own, offsets = (inputs.float() * own_rows.float()).sum(1), sample.offsets
         if bias is not None:
-            offsets, own = offsets + bias[ids], own + bias[targets]
-        offsets = offsets.to(dtype)
-        places = torch.searchsorted(ids, targets).clamp_(max=len(ids) - 1)
-        hit = ids[places] == targets
+            own, offsets = own + bias[targets], offsets + bias[sample.ids]
         wanted = any(ctx.needs_input_grad)
-        for_states = torch.empty_like(inputs)
-        for_table = weight.new_zeros(table.shape, dtype=torch.float32)
-        for_bias = for_table.new_zeros(len(ids))
-        rest = torch.empty_like(own)
-        rows = max(256, _BLOCK // len(ids))
-        for start in range(0, len(states), rows):
-            part = slice(start, start + rows)
-            some = inputs[part]
-            block = memory.room("logits", weight, (rows, len(ids)), dtype)[: len(some)]
-            torch.addmm(offsets, some, table.t(), out=block)
-            block[torch.arange(len(some))[hit[part]], places[part][hit[part]]] = -torch.inf
-            rest[part] = to_softmax(block)
-            if wanted:
-                share = torch.sigmoid(rest[part] - own[part])
-                block.mul_(share[:, None])
-                torch.mm(block, table, out=for_states[part])
-                for_states[part] -= share[:, None].to(dtype) * own_rows[part]
-                add_product(for_table, block, some, memory)
-                for_bias += block.sum(0, dtype=torch.float32)
-        nats = torch.nn.functional.softplus(rest - own)
-        share = torch.sigmoid(rest - own)
-        ctx.save_for_backward(for_states, for_table, for_bias, share, inputs, ids, targets)
-        ctx.shape, ctx.kinds, ctx.has = weight.shape, (states.dtype, weight.dtype), bias is not None
-        return nats.mean()
+        table = weight[sample.ids].to(sample.dtype)
+        rest, gradients = _rest(inputs, table, offsets.to(sample.dtype), own, targets, sample, wanted)
+        if wanted:
+            others = torch.sigmoid(rest - own)
+            gradients[0] -= others[:, None].to(sample.dtype) * own_rows
+            ctx.save_for_backward(*gradients, others, inputs, sample.ids, targets)
+        ctx.shape, ctx.kinds = weight.shape, [None if given is None else given.dtype for given in (states, weight, bias)]
+        return functional.softplus(rest - own).mean()
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        for_states, for_table, for_bias, share, inputs, ids, targets = ctx.saved_tensors
-        scale = upstream / len(targets)
-        rows = torch.cat([ids, targets])
-        values = torch.cat([for_table, -share[:, None] * inputs.float()]) * scale
-        weight = torch.sparse_coo_tensor(rows[None], values.to(ctx.kinds[1]), ctx.shape, check_invariants=False)
+        for_states, for_table, for_bias, others, inputs, ids, targets = ctx.saved_tensors
+        scale, rows = upstream / len(targets), torch.cat([ids, targets])
+        values = torch.cat([for_table, -others[:, None] * inputs.float()]) * scale
+        kind, table_kind, bias_kind = ctx.kinds
+        weight = torch.sparse_coo_tensor(rows[None], values.to(table_kind), ctx.shape, check_invariants=False)
         bias = None
-        if ctx.has:
-            bias = for_bias.new_zeros(ctx.shape[0]).index_add_(0, rows, torch.cat([for_bias, -share]) * scale)
-        return (for_states * scale).to(ctx.kinds[0]), weight, bias, None, None, None, None, None
+        if bias_kind is not None:
+            bias = for_bias.new_zeros(ctx.shape[0]).index_add_(0, rows, torch.cat([for_bias, -others]) * scale)
+            bias = bias.to(bias_kind)
+        return (for_states * scale).to(kind), weight, bias, None, None
+
+
+def _rest(
+    inputs: torch.Tensor,
+    table: torch.Tensor,
+    offsets: torch.Tensor,
+    own: torch.Tensor,
+    targets: torch.Tensor,
+    sample: _Sample,
+    wanted: bool,
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """For each state the log of the sum over all tokens but its target, and what that adds to the gradients.
+
+    Those are of the states, of the sample's rows and of their bias, for the sum of the losses.
+    """
+    gradients = [torch.zeros_like(inputs), inputs.new_zeros(table.shape, dtype=torch.float32)]
+    gradients.append(gradients[1].new_zeros(len(table)))
+    places = torch.searchsorted(sample.ids, targets).clamp_(max=len(table) - 1)
+    hits = (sample.ids[places] == targets).nonzero()[:, 0]
+    rest, rows = torch.empty_like(own), rows_of_block(table, len(table))
+    for start in range(0, len(inputs), rows):
+        part = slice(start, start + rows)
+        block = sample.memory.room("logits", table, (rows, len(table)), inputs.dtype)[: len(inputs[part])]
+        torch.addmm(offsets, inputs[part], table.t(), out=block)
+        inside = hits[(hits >= start) & (hits < start + rows)]
+        block[inside - start, places[inside]] = _NEVER
+        rest[part] = to_softmax(block)
+        if wanted:
+            block.mul_(torch.sigmoid(rest[part] - own[part])[:, None])
+            torch.mm(block, table, out=gradients[0][part])
+            add_product(gradients[1], block, inputs[part], sample.memory)
+            gradients[2] += block.sum(0, dtype=torch.float32)
+    return rest, gradients

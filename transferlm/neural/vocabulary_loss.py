@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Memory", "VocabularyLoss", "add_product", "to_softmax"]
+__all__ = ["Memory", "VocabularyLoss", "add_product", "rows_of_block", "to_softmax"]
 
 _BLOCK = {"cpu": 1 << 21}
 """Logits of a block on a processor: smaller ones cost in products, larger ones leave the caches."""
@@ -35,8 +35,7 @@ class VocabularyLoss(Memory):
     """Mean cross entropy of a linear layer's scores, its gradients worked out block by block on the way forward.
 
     The scores of 700 tokens over 10,000 words are 28 MB, and training as the textbook writes it maps them, their
-    softmax and their gradient anew at every step. Here one block of them (at least 256 tokens) is kept for good, and no
-    more: the softmax
+    softmax and their gradient anew at every step. Here one block of them is kept for good, and no more: the softmax
     overwrites the scores and the gradient the softmax, as in Hsu et al. (2024, Liger Kernel, section 3.2). Within
     autocast products are in its precision, as are the logits; outside of it in fp32, equal to
     `torch.nn.functional.cross_entropy` but for the order of sums. Sums over blocks are fp32.
@@ -74,7 +73,7 @@ class _InBlocks(torch.autograd.Function):
         inputs, offset, count = states.to(dtype), bias.to(dtype), len(states)
         wanted = any(ctx.needs_input_grad)
         gradients = [torch.empty_like(inputs), torch.zeros_like(weight), torch.zeros_like(bias)] if wanted else []
-        rows = max(_ROWS, _BLOCK.get(weight.device.type, _LARGE) // len(weight))
+        rows = rows_of_block(weight, len(weight))
         nats = torch.zeros((), dtype=torch.float64, device=states.device)
         for start in range(0, count, rows):
             some, ids = inputs[start : start + rows], targets[start : start + rows, None]
@@ -96,6 +95,11 @@ class _InBlocks(torch.autograd.Function):
         for_states, for_weight, for_bias = ctx.saved_tensors
         scale = upstream / ctx.count
         return (for_states * scale).to(ctx.kind), for_weight.mul_(scale), for_bias.mul_(scale), None, None, None
+
+
+def rows_of_block(like: torch.Tensor, tokens: int) -> int:
+    """Rows of a block of logits over so many tokens, on the device of `like`."""
+    return max(_ROWS, _BLOCK.get(like.device.type, _LARGE) // tokens)
 
 
 def to_softmax(block: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,90 @@
+"""The loss that a model's `softmax` and `samples` ask for in training."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from transferlm.errors import SettingError
+from transferlm.neural.row_gradients import looked_up_sparsely
+from transferlm.neural.sampled_softmax import SampledLoss
+from transferlm.seeding import derive
+
+__all__ = ["check_softmax", "output_layer", "sampled_loss", "sparse_rows"]
+
+_SHAPES = ("full", "sampled")
+_AT_ONCE = 1 << 22
+"""Tokens that are counted at once."""
+
+
+class _Sampling(Protocol):
+    samples: int
+
+    @property
+    def softmax(self) -> str: ...
+
+
+def check_softmax(model: _Sampling) -> None:
+    """Refuse settings that make no sense.
+
+    Raises:
+        SettingError: One is out of its range.
+    """
+    if model.softmax not in _SHAPES:
+        raise SettingError(f"softmax {model.softmax!r}: choose {' or '.join(_SHAPES)}")
+    if model.samples < 1:
+        raise SettingError(f"samples {model.samples}: give 1 or more")
+
+
+def sampled_loss(model: _Sampling, stream: np.ndarray, size: int, seed: int) -> SampledLoss | None:
+    """The loss over samples that follow the stream's own counts, or None where the settings ask for the exact one.
+
+    Args:
+        model: Its settings decide.
+        stream: Token ids, shape (tokens,); read once.
+        size: Rows of the output layer.
+        seed: Decides all samples.
+
+    Raises:
+        SettingError: A sample would be the whole vocabulary.
+    """
+    if model.softmax == "full":
+        return None
+    if model.samples >= size:
+        raise SettingError(
+            f"samples {model.samples:,}: the vocabulary has {size:,} tokens, give fewer or choose the full softmax"
+        )
+    counts = np.zeros(size, dtype=np.int64)
+    for start in range(0, len(stream), _AT_ONCE):
+        counts += np.bincount(stream[start : start + _AT_ONCE], minlength=size)
+    return SampledLoss(counts, model.samples, derive(seed, "samples"))
+
+
+def sparse_rows(embedding: nn.Embedding, sampled: SampledLoss | None) -> Any:
+    """The block in which a step looks input rows up: sparsely where the loss touches only some rows of the table too."""
+    return nullcontext() if sampled is None else looked_up_sparsely(embedding)
+
+
+@torch.inference_mode()
+def output_layer(module: Any) -> nn.Linear:
+    """The layer whose scores of the body's last states are those of a causal Transformer.
+
+    Raises:
+        SettingError: It has none: it scales or caps its scores (Cohere's, Gemma 2's), which a sample can't follow.
+    """
+    layer = module.get_output_embeddings()
+    if isinstance(layer, nn.Linear):
+        training = module.training
+        module.eval()
+        ids = torch.arange(2, device=layer.weight.device)[None]
+        wanted = module(input_ids=ids, use_cache=False).logits
+        found = layer(module.base_model(input_ids=ids, use_cache=False).last_hidden_state)
+        module.train(training)
+        if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5):
+            return layer
+    kind = type(module).__name__
+    raise SettingError(f"{kind} does more to its scores than its output layer does: choose the full softmax")
