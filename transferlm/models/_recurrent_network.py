@@ -39,6 +39,11 @@ class Network(nn.Module):
         if tied:
             self.output.weight = self.embedding.weight
 
+    @torch.no_grad()
+    def begin_at(self, log_frequencies: torch.Tensor) -> None:
+        """Predict each token, before anything is learnt, as often as the text has it: shape (vocabulary,)."""
+        self.output.bias.copy_(log_frequencies)
+
     def states(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
         """Top-layer states (texts, tokens, width) and the state to go on from."""
         vectors = self.input_dropout(self._without_words(self.embedding(ids), ids))

@@ -27,6 +27,8 @@ class _Recurrent(RecurrentSettings, Protocol):
     module: Network
 
     @property
+    def trained(self) -> bool: ...
+    @property
     def fingerprint(self) -> str: ...
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader: ...
 
@@ -46,6 +48,9 @@ def train_on(
     splits = model.held_out and corpus.survey().texts > 1
     train, held = corpus.held_out(model.held_out, seed) if splits else (corpus, None)
     tokens = stream(train)
+    sampled = sampled_loss(model, tokens, model.module.embedding.num_embeddings, seed)
+    if sampled is not None and not model.trained:
+        model.module.begin_at(sampled.log_frequencies)
     reader = RegularisedReader(
         model.module,
         tokens,
@@ -55,7 +60,7 @@ def train_on(
         random_lengths=model.random_lengths,
         activation=model.activation_penalty,
         slowness=model.slowness_penalty,
-        sampled=sampled_loss(model, tokens, model.module.embedding.num_embeddings, seed),
+        sampled=sampled,
     )
     judge = model.objective(held) if held is not None else None
     key = digest("pretrain", model.fingerprint, corpus.hash, str(seed))

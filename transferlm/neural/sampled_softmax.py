@@ -54,6 +54,9 @@ class SampledLoss:
     where every token is certain. This is the sampled softmax of Bengio & Senécal (2008) and Jean et al. (2015, section
     3.1), whose scores less log expected counts are the same thing, with tokens that are never drawn twice.
 
+    Where training begins, each token's score should be near `log_frequencies`: a rare token with a score like the others'
+    outweighs them all, over its small probability, whenever it is sampled, and is sampled too seldom to be moved away.
+
     Gradients of the table are sparse: rows of the sample and of the targets. A sample depends on the seed and its number
     alone, so that several processes draw the same one and an interrupted run goes on with the right one.
 
@@ -66,16 +69,17 @@ class SampledLoss:
 
     def __init__(self, counts: np.ndarray, samples: int, seed: int, power: float = 0.75) -> None:
         chances = inclusion(counts, samples, power)
-        self._chances = chances.astype(np.float32)
-        self._offsets = torch.from_numpy(-np.log(self._chances.clip(1e-30))).float()
+        self.chances = chances.astype(np.float32)
+        self._offsets = torch.from_numpy(-np.log(self.chances.clip(1e-30))).float()
+        self.log_frequencies = torch.from_numpy(np.log((counts + 1) / (counts + 1).sum())).float()
         self.seed, self.drawn = seed, 0
         self._memory = Memory()
 
     def sample(self, number: int) -> torch.Tensor:
         """The tokens of one sample, rising: int64 of shape (tokens,). Never empty: the likeliest stands in for none."""
-        draws = np.random.default_rng(derive(self.seed, "sample", number)).random(len(self._chances), dtype=np.float32)
-        found = np.flatnonzero(draws < self._chances)
-        return torch.from_numpy(found if len(found) else np.argmax(self._chances, keepdims=True))
+        draws = np.random.default_rng(derive(self.seed, "sample", number)).random(len(self.chances), dtype=np.float32)
+        found = np.flatnonzero(draws < self.chances)
+        return torch.from_numpy(found if len(found) else np.argmax(self.chances, keepdims=True))
 
     def carried(self) -> dict[str, torch.Tensor]:
         """How many samples were drawn, for a checkpoint."""
