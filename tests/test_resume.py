@@ -86,7 +86,15 @@ def work(
         sampled = Recurrent(**sizes, held_out=0.1, softmax="sampled", samples=30)  # type: ignore[arg-type]
         return lambda state: tl.pretrain(sampled, review_texts, 1, state).fingerprint
     if kind.startswith("pretrain causal_transformer"):
-        sizes: dict[str, Any] = {"layers": 1, "heads": 2, "width": 8, "max_length": 16, "batch_size": 4, "epochs": 1, "held_out": 0.1}
+        sizes: dict[str, Any] = {
+            "layers": 1,
+            "heads": 2,
+            "width": 8,
+            "max_length": 16,
+            "batch_size": 4,
+            "epochs": 1,
+            "held_out": 0.1,
+        }
         if kind.endswith("sampled"):
             sizes |= {"softmax": "sampled", "samples": 60}
         causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]

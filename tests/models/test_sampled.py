@@ -121,14 +121,14 @@ def test_it_learns_nine_tenths_of_what_the_full_softmax_learns(kind: str) -> Non
             words.append(int(follows[words[-1]]) if draw.random() < 0.8 else int(draw.integers(300) ** 2 / 300))
         texts.append(" ".join(f"w{word}" for word in words))
     seen, unseen = texts[:450], texts[450:]
-    ends = [*" ".join(f"{text} end" for text in seen).split()]
-    unigram = float(-np.mean([np.log(ends.count(word) / len(ends)) for word in set(ends) for _ in range(ends.count(word))]))
+    words = " ".join(f"{text} end" for text in seen).split()
+    unigram = -float(np.mean([np.log(words.count(word) / len(words)) for word in words]))
 
     def nats(**changes: Any) -> float:
         made = FAMILIES[kind](epochs=4, batch_size=8, learning_rate=2e-2, width=32, **changes).fit(seen)
         return float(-np.mean(made.log_probs(unseen)) / 22)
 
-    full, sampled = nats(), nats(softmax="sampled", samples=100)
+    full, sampled = nats(), nats(softmax="sampled", samples=60)
     assert full < unigram - 2, "or there was nothing to learn"
     assert unigram - sampled > 0.9 * (unigram - full), (unigram, full, sampled)
 
@@ -170,7 +170,7 @@ def test_settings_that_make_no_sense_are_refused(family: Any, review_texts: list
         family(softmax="adaptive")
     with pytest.raises(SettingError, match="samples 0: give 1 or more"):
         family(samples=0)
-    with pytest.raises(SettingError, match=r"samples 4,096: the vocabulary has \d+ tokens, give fewer or choose the full"):
+    with pytest.raises(SettingError, match=r"samples 4,096: the vocabulary has \d+ tokens, give fewer or"):
         family(softmax="sampled").fit(review_texts)
 
 

@@ -83,7 +83,9 @@ def test_the_estimated_sum_over_the_vocabulary_is_right_on_average(layer: nn.Lin
 def test_the_mean_gradient_nears_the_whole_vocabularys_as_samples_grow(layer: nn.Linear) -> None:
     """A share of two estimates is a little off on average, by less the larger the sample (Bengio & Senécal 2008)."""
     states, targets = given()
-    wanted = torch.cat([g.flatten() for g in gradients(functional.cross_entropy(layer(states), targets), layer, states)])
+    wanted = torch.cat(
+        [g.flatten() for g in gradients(functional.cross_entropy(layer(states), targets), layer, states)]
+    )
 
     def distance(samples: int) -> float:
         loss, draws, mean = SampledLoss(COUNTS, samples, 0, power=0.5), 500, torch.zeros_like(wanted)

@@ -65,7 +65,7 @@ def sampled_loss(model: _Sampling, stream: np.ndarray, size: int, seed: int) -> 
 
 
 def sparse_rows(embedding: nn.Embedding, sampled: SampledLoss | None) -> Any:
-    """The block in which a step looks input rows up: sparsely where the loss touches only some rows of the table too."""
+    """The block in which a step looks input rows up: sparsely where its loss touches some rows of the table only."""
     return nullcontext() if sampled is None else looked_up_sparsely(embedding)
 
 

@@ -91,9 +91,7 @@ class StreamReader:
         places = sorted((name for name in state if name.isdigit()), key=int)
         self.state = tuple(state[place] for place in places) or None
 
-    def _read(
-        self, part: range, sampled: SampledLoss | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _read(self, part: range, sampled: SampledLoss | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
         if part.start == 0:
             self.state = None

@@ -29,8 +29,8 @@ def optimizer(
     """The settings' optimizer over the groups' parameters.
 
     `adamw` is that of Loshchilov & Hutter (2019). The others are stochastic gradient descent without momentum, whose
-    weight decay is an L2 term in the gradient; what averaging adds is in `neural/averaging.py`. Sparse gradients move their
-    own rows only (`neural/row_gradients.py`).
+    weight decay is an L2 term in the gradient; what averaging adds is in `neural/averaging.py`. Sparse gradients move
+    their own rows only (`neural/row_gradients.py`).
     """
     undecayed = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
     options: list[dict[str, Any]] = []

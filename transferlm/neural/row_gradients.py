@@ -49,7 +49,8 @@ class RowAdamW(torch.optim.AdamW):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step."""
         _by_rows(self, self._move)
-        return super().step(closure)
+        loss: float | None = super().step(closure)
+        return loss
 
     def _move(self, group: dict[str, Any], weight: nn.Parameter, rows: torch.Tensor, gradient: torch.Tensor) -> None:
         state = self.state[weight]
@@ -73,7 +74,8 @@ class RowSGD(torch.optim.SGD):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step."""
         _by_rows(self, self._move)
-        return super().step(closure)
+        loss: float | None = super().step(closure)
+        return loss
 
     def _move(self, group: dict[str, Any], weight: nn.Parameter, rows: torch.Tensor, gradient: torch.Tensor) -> None:
         values = weight[rows]

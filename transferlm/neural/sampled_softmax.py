@@ -54,11 +54,11 @@ class SampledLoss:
     where every token is certain. This is the sampled softmax of Bengio & Senécal (2008) and Jean et al. (2015, section
     3.1), whose scores less log expected counts are the same thing, with tokens that are never drawn twice.
 
-    Where training begins, each token's score should be near `log_frequencies`: a rare token with a score like the others'
-    outweighs them all, over its small probability, whenever it is sampled, and is sampled too seldom to be moved away.
+    Where training begins, each token's score should be near `log_frequencies`: a rare token with a score like the
+    others' outweighs them all, over its small probability, whenever it is sampled, too seldom to be moved away.
 
-    Gradients of the table are sparse: rows of the sample and of the targets. A sample depends on the seed and its number
-    alone, so that several processes draw the same one and an interrupted run goes on with the right one.
+    Gradients of the table are sparse: rows of the sample and of the targets. A sample depends on the seed and its
+    number alone, so that several processes draw the same one and an interrupted run goes on with the right one.
 
     Args:
         counts: Occurrences of each token in the corpus, shape (vocabulary,).
@@ -140,7 +140,10 @@ class _OverSample(torch.autograd.Function):
             others = torch.sigmoid(rest - own)
             gradients[0] -= others[:, None].to(sample.dtype) * own_rows
             ctx.save_for_backward(*gradients, others, inputs, sample.ids, targets)
-        ctx.shape, ctx.kinds = weight.shape, [None if given is None else given.dtype for given in (states, weight, bias)]
+        ctx.shape, ctx.kinds = (
+            weight.shape,
+            [None if given is None else given.dtype for given in (states, weight, bias)],
+        )
         return functional.softplus(rest - own).mean()
 
     @staticmethod
