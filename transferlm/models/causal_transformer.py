@@ -85,8 +85,8 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     """How token states become a text's vector: their mean with weights that rise with the place, as later states have
     seen more (Muennighoff 2022, eq. 2), or the last one (Radford et al. 2018)."""
     softmax: Literal["full", "sampled"] = "full"
-    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step costs
-    little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step
+    costs little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
     samples: int = 4096
     """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     epochs: int = 5

@@ -92,8 +92,8 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     tied: bool = True
     """Whether input and output share one table (Press & Wolf 2017): half the parameters, lower perplexity."""
     softmax: Literal["full", "sampled"] = "full"
-    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step costs
-    little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step
+    costs little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
     samples: int = 4096
     """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     max_length: int = 512
