@@ -13,6 +13,10 @@ from transferlm.neural.recurrence import Cell, Dropouts, Recurrence, State
 __all__ = ["Network"]
 
 
+_PIECE = 4096
+"""Tokens that are read at once where only the end matters, so that memory does not grow with a text."""
+
+
 class Network(nn.Module):
     """Embedding, recurrent layers, and the output over the vocabulary.
 
@@ -49,6 +53,13 @@ class Network(nn.Module):
         vectors = self.input_dropout(self._without_words(self.embedding(ids), ids))
         found: tuple[torch.Tensor, State] = self.layers(vectors, state)
         return found
+
+    def last(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
+        """The top layer's states (texts, width) after the last token alone, and the state to go on from."""
+        for piece in torch.split(ids, _PIECE, dim=1):
+            states, state = self.states(piece, state)
+        assert state is not None
+        return states[:, -1], state
 
     def outputs(self, states: torch.Tensor) -> torch.Tensor:
         """States as the output layer reads them, shape (..., embedding width)."""

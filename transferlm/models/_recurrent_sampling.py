@@ -18,7 +18,7 @@ class StateContinuation(Continuation):
     """A text of the tokens of a tokenizer, after the end token that opens every text.
 
     Args:
-        network: Gives `states(ids, state)` and `logits(states)`; it is put into evaluation mode.
+        network: Gives `last(ids, state)` and `logits(states)`; it is put into evaluation mode.
         tokenizer: Writes and reads its tokens.
         prompt: How the text begins.
     """
@@ -48,5 +48,5 @@ class StateContinuation(Continuation):
 
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
-        states, self._state = self._network.states(torch.tensor([ids], device=self._device), self._state)  # type: ignore[operator]
-        self._logits: torch.Tensor = self._network.logits(states[0, -1])  # type: ignore[operator]
+        states, self._state = self._network.last(torch.tensor([ids], device=self._device), self._state)  # type: ignore[operator]
+        self._logits: torch.Tensor = self._network.logits(states[0])  # type: ignore[operator]

@@ -284,8 +284,8 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
         with torch.inference_mode():
             for t in self._reader().encode(contexts):
                 ids = torch.from_numpy(np.concatenate([[end], t.ids]).astype(np.int64)[None]).to(self._device)
-                states, _ = self.module.states(ids)
-                logits = self.module.logits(states[:, -1])
+                states, _ = self.module.last(ids)
+                logits = self.module.logits(states)
                 rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
         return np.stack(rows) if rows else np.empty((0, len(self._reader())))
 
