@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
-from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json, watched
 
 
 class _Command(PluggedCommand):
@@ -21,6 +21,7 @@ class _Command(PluggedCommand):
 @click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
 @click.option("--from-scratch", is_flag=True, help="Start from the same architecture untrained.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the task model to.")
+@watched
 @everywhere
 def command(
     source: str,

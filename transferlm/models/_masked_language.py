@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.neural.batching import EpochBatch, by_length, collate, epoch_batches
+from transferlm.neural.processes import Share
 from transferlm.seeding import derive
 from transferlm.text.token_rows import TokenRows
 
@@ -166,6 +167,7 @@ class MaskedReader:
         self.batch_size, self.seed = batch_size, seed
         self.module: nn.Module = nn.ModuleList([body.module, head])
         self.device = head.bias.device
+        self._share = Share()
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Texts of like length together, in a new order each epoch."""
@@ -178,7 +180,11 @@ class MaskedReader:
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a hidden token."""
         total, count = self._total(batch.rows, derive(self.seed, "masks", batch.epoch, batch.place))
-        return total / max(1, count)
+        return total * (self._share.processes / max(1, count))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's texts."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
 
     def mean_loss(self) -> float:
         """Mean nats a hidden token over the corpus, under masks that the seed fixes: no perplexity, but comparable.
@@ -202,9 +208,13 @@ class MaskedReader:
         """Nothing to go on from."""
 
     def _total(self, rows: np.ndarray, seed: int) -> tuple[torch.Tensor, int]:
-        """Nats of all hidden tokens of these rows, and how many they are."""
+        """Nats of the hidden tokens of one's share of these rows, and how many are hidden in all of them."""
         texts = [np.asarray(self.rows[row]) for row in rows]
         hidden, places = hide(texts, self.vocabulary, np.random.default_rng(seed))
+        count = sum(map(len, places))
+        texts, hidden, places = (self._share.of(part) for part in (texts, hidden, places))
+        if not hidden:
+            return torch.zeros((), device=self.device), count
         batch = collate(hidden, np.arange(len(hidden)), self.vocabulary.pad_id, self.device)
         states = self.body.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         which = np.repeat(np.arange(len(places)), [len(chosen) for chosen in places])
@@ -214,4 +224,4 @@ class MaskedReader:
         chosen_states = states[torch.from_numpy(which).to(self.device), torch.from_numpy(where).to(self.device)]
         scores = self.head(chosen_states, self.body.embedding.weight)
         targets = torch.from_numpy(wanted).to(self.device)
-        return functional.cross_entropy(scores.float(), targets, reduction="sum"), len(where)
+        return functional.cross_entropy(scores.float(), targets, reduction="sum"), count

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from transferlm.models._sampled import output_layer, sparse_rows
 from transferlm.neural.batching import EpochBatch
+from transferlm.neural.processes import Share
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
@@ -49,6 +50,7 @@ class PackedReader:
         self.batch_size, self.sampled = batch_size, sampled
         self._output = None if sampled is None else output_layer(module)
         self.device = next(module.parameters()).device
+        self._share = Share()
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
@@ -66,9 +68,17 @@ class PackedReader:
 
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a token."""
-        if self.sampled is None:
-            return self._mean(batch.rows, self.window)
-        return self._over_sample(self.sampled, batch.rows)
+        own = self._share.of(batch.rows)
+        if not len(own):
+            if self.sampled is not None:
+                self.sampled.drawn += 1  # the others draw one
+            return torch.zeros((), device=self.device)
+        nats = self._mean(own, self.window) if self.sampled is None else self._over_sample(self.sampled, own)
+        return nats * self._share.weight(len(own), len(batch.rows))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's windows."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""

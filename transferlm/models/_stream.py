@@ -12,6 +12,7 @@ from torch.nn import functional
 from transferlm.errors import DataError
 from transferlm.models._recurrent_network import Network
 from transferlm.models._sampled import sparse_rows
+from transferlm.neural.processes import Share
 from transferlm.neural.recurrence import State
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
@@ -50,7 +51,7 @@ class StreamReader:
         self.module: nn.Module = network
         self._network = network
         self.steps, self.learning_rate = steps, learning_rate
-        self.length = (len(stream) - 1) // lanes
+        self.lanes, self.length = lanes, (len(stream) - 1) // lanes
         if self.length < 1:
             raise DataError(
                 f"the corpus has {len(stream):,} tokens, too few to read in {lanes} lanes:"
@@ -61,6 +62,7 @@ class StreamReader:
         self.targets = stream[1 : lanes * self.length + 1].reshape(lanes, -1)
         self.state: State | None = None
         self.sampled, self._exact = sampled, VocabularyLoss()
+        self._weight = 1.0
 
     def batches(self, epoch: int) -> Sequence[range]:  # noqa: ARG002 - the stream has one order
         """The places in the lanes that each step reads."""
@@ -68,16 +70,22 @@ class StreamReader:
 
     def tokens(self, part: range) -> int:
         """Tokens of a step."""
-        return len(part) * len(self.inputs)
+        return len(part) * self.lanes
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        return self._read(part, self.sampled)[0]
+        return self._read(part, self.sampled)[0] * self._weight
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of the lanes."""
+        share = Share.of_batches(process, processes, self.lanes)
+        self.inputs, self.targets = share.of(self.inputs), share.of(self.targets)
+        self._weight = share.weight(len(self.inputs), self.lanes)
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
-        total = sum(float(self._read(part)[0]) * self.tokens(part) for part in StreamReader.batches(self, 0))
-        return total / (self.length * len(self.inputs))
+        total = sum(float(self._read(part)[0]) * self._weight * self.tokens(part) for part in StreamReader.batches(self, 0))
+        return total / (self.length * self.lanes)
 
     def carried(self) -> dict[str, torch.Tensor]:
         """The recurrent state, and the samples drawn, for a checkpoint."""
@@ -154,7 +162,7 @@ class RegularisedReader(StreamReader):
         nats, states, outputs = self._read(part, self.sampled)
         if self.activation or self.slowness:
             self._last = states, outputs
-        return nats
+        return nats * self._weight
 
     def penalty(self) -> torch.Tensor:
         """The penalties on the states of the last step."""
@@ -162,7 +170,7 @@ class RegularisedReader(StreamReader):
         states, outputs = self._last
         self._last = None
         moved = functional.mse_loss(states[:, 1:].float(), states[:, :-1].float()) if states.shape[1] > 1 else 0.0
-        return self.activation * outputs.float().square().mean() + self.slowness * moved
+        return self._weight * (self.activation * outputs.float().square().mean() + self.slowness * moved)
 
 
 def random_spans(length: int, steps: int, generator: np.random.Generator) -> list[range]:

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._causal_shapes import (
     DECODERS,
@@ -28,25 +27,23 @@ from transferlm.models._gradient_trained import encode_in_batches, weights_diges
 from transferlm.models._huggingface import attend_by, expect_no_mask, silent
 from transferlm.models._key_value_sampling import KeyValueContinuation
 from transferlm.models._packed import PackedReader
+from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._sampled import check_softmax, sampled_loss
+from transferlm.models._training import Training
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
     Causal,
     Encoder,
     Encoding,
-    Model,
-    SelfSupervised,
     TokenScores,
-    Trainable,
     Vocabulary,
     digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
-from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dropout import quicken
-from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
+from transferlm.neural.settings import Settings
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
@@ -59,7 +56,7 @@ __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
+class CausalTransformer(Pretrainable, Causal, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -109,6 +106,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling", "softmax", "samples"})
+    default_tokenizer: ClassVar[str] = "byte_pair"
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
     """`model_type` values of `config.json` that this family opens."""
 
@@ -131,7 +129,6 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
                 raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
         check_softmax(self)
         Settings.of(self)
-        self._learnt = False
 
     def check_settings(self) -> None:
         """Check the settings against the weights, once both are there.
@@ -146,11 +143,6 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             raise SettingError(
                 f"max_length {self.max_length}: the weights know {positions} positions, give that or less"
             )
-
-    @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -179,46 +171,20 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             twin._build(seed, self.module.config if hasattr(self, "module") else None)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
-        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
-
-        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
-
-        Args:
-            corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, held-out part, order and dropout.
-            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
+    def begin(self, corpus: Corpus, seed: int = 0) -> None:
+        """Let the tokenizer learn from the corpus and draw the weights, where they are lacking.
 
         Raises:
-            DataError: The corpus is empty.
             SettingError: The shape is `opened` and nothing was.
         """
         if not hasattr(self, "module"):
             self._refuse_unshaped()
-        whole = Corpus.of(corpus)
-        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "byte_pair")()
-        if not self.tokenizer.trained:
-            self.tokenizer.fit(whole)
-        if not hasattr(self, "module"):
-            self._build(seed)
-        splits = self.held_out and whole.survey().texts > 1
-        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
-        reader = self.objective(train, derive(seed, "order"))
-        judge = self.objective(held) if held is not None else None
-        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
-        torch.manual_seed(derive(seed, "dropout"))
-        fit(
-            self.module,
-            reader.batches,
-            reader.loss,
-            Settings.of(self, warmup=0.05, schedule="cosine", betas=(0.9, 0.95)),
-            evaluate=judge.mean_loss if judge is not None else None,
-            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
-            tokens=reader.tokens,
-            description="pretraining",
-        )
-        self._learnt = True
-        return self
+        super().begin(corpus, seed)
+
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """The causal loss over the corpus in packed windows, by AdamW as GPT-3 was trained (Brown et al. 2020)."""
+        settings = Settings.of(self, warmup=0.05, schedule="cosine", betas=(0.9, 0.95))
+        return Training(self.objective(corpus, derive(seed, "order")), settings)
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> PackedReader:
         """The causal loss over the corpus in packed windows, at a quarter of the first training's step size."""

@@ -14,24 +14,21 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm import storage
-from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
-from transferlm.models._recurrent_training import train_on
 from transferlm.models._sampled import sampled_loss
-from transferlm.models._stream import StreamReader
+from transferlm.models._stream import RegularisedReader, StreamReader
+from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
-    Model,
     ReadsOn,
-    SelfSupervised,
     TokenScores,
-    Trainable,
     Vocabulary,
     digest,
     made_from,
@@ -53,7 +50,7 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
+class Recurrent(Pretrainable, ReadsOn, Encoder):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -135,6 +132,7 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "softmax", "samples"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    default_tokenizer: ClassVar[str] = "word"
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Network = field(init=False, repr=False)
@@ -142,12 +140,6 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     def __post_init__(self) -> None:
         check(self)
         Settings.of(self)
-        self._learnt = False
-
-    @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -174,28 +166,30 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
             twin._build(seed)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
-        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
-
-        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
-
-        Args:
-            corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, held-out part and dropout.
-            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
-
-        Raises:
-            DataError: The corpus is empty, or too short for one step.
-        """
-        whole = Corpus.of(corpus)
-        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
-        if not self.tokenizer.trained:
-            self.tokenizer.fit(whole)
-        if not hasattr(self, "module"):
-            self._build(seed)
-        train_on(self, self._stream, whole, seed, checkpoints)
-        self._learnt = True
-        return self
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """Truncated back-propagation over the corpus as one stream, with the settings' regularisation."""
+        stream = self._stream(corpus)
+        sampled = sampled_loss(self, stream, self.vocabulary.size, seed)
+        if sampled is not None and not self.trained:
+            self.module.begin_at(sampled.log_frequencies)
+        reader = RegularisedReader(
+            self.module,
+            stream,
+            self.batch_size,
+            self.sequence_length,
+            seed=derive(seed, "stream"),
+            random_lengths=self.random_lengths,
+            activation=self.activation_penalty,
+            slowness=self.slowness_penalty,
+            sampled=sampled,
+        )
+        penalised = self.activation_penalty or self.slowness_penalty
+        return Training(
+            reader,
+            Settings.of(self),
+            penalty=reader.penalty if penalised else None,
+            pace=reader.pace if self.random_lengths else None,
+        )
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:
         """The causal loss over the corpus as one stream, at a quarter of the first training's step size.

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-
+from transferlm.models._training import Training
 from transferlm.models.base import Model, Objective, SelfSupervised
-from transferlm.neural.checkpoint import Checkpoint
-from transferlm.neural.loop import Group, History, Settings, fit
+from transferlm.neural.loop import Group, History, Settings
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
@@ -99,17 +97,13 @@ class ContinuedPretraining(Update):
         state: tuple[Path | None, str, str],
     ) -> History:
         folder, part, key = state
-        torch.manual_seed(derive(seed, "dropout", part))
-        return fit(
-            objective.module,
-            objective.batches,
-            objective.loss,
+        training = Training(
+            objective,
             self._settings(rate, steps),
             groups=[Group(parameters)],
-            checkpoint=Checkpoint(folder / part, key, carried=objective) if folder is not None else None,
-            tokens=objective.tokens,
             description="training the masked-LM head" if part else "continuing the pretraining",
         )
+        return training.run(derive(seed, part), None if folder is None else folder / part, key)
 
     def _settings(self, rate: float, steps: int) -> Settings:
         return Settings.of(self, epochs=1, learning_rate=rate, steps=steps)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from transferlm.errors import SettingError
+from transferlm.launched import alone
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
 from transferlm.models.base import Model, ReadsOn, digest
 from transferlm.neural.checkpoint import Checkpoint
@@ -55,6 +56,7 @@ class DynamicEvaluation(Update):
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:
         """Read the text once."""
+        alone("dynamic evaluation")
         assert isinstance(model, ReadsOn)
         rms, key = self.rule == "rms", digest(self._key(model, new, seed), "" if old is None else old.hash)
         squares = gradient_squares(model, old or new, self.segment) if rms else None

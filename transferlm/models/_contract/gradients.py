@@ -91,6 +91,13 @@ class Objective(Protocol):
     def loss(self, batch: Any) -> torch.Tensor:
         """Mean nats a token that is predicted."""
 
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch, scaled: its mean over all processes is the batch's.
+
+        Raises:
+            SettingError: A batch is too small for each process to have a part of it.
+        """
+
     def mean_loss(self) -> float:
         """Mean nats a token over the whole corpus, the same number whenever the weights are."""
 

@@ -23,6 +23,7 @@ _PLAIN = {
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
     "GrowingVectors": "made of word vectors that take in new words",
+    "Pretrainable": "trained on text by gradients",
     "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",
