@@ -84,8 +84,8 @@ class StreamReader:
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
-        total = sum(float(self._read(part)[0]) * self._weight * self.tokens(part) for part in StreamReader.batches(self, 0))
-        return total / (self.length * self.lanes)
+        total = sum(float(self._read(part)[0]) * self.tokens(part) for part in StreamReader.batches(self, 0))
+        return total * self._weight / (self.length * self.lanes)
 
     def carried(self) -> dict[str, torch.Tensor]:
         """The recurrent state, and the samples drawn, for a checkpoint."""
