@@ -92,3 +92,29 @@ def test_without_gradients_there_are_none(layer: nn.Linear) -> None:
     with torch.no_grad():
         loss = VocabularyLoss()(states, layer.weight, layer.bias, targets)
     assert not loss.requires_grad
+
+
+def test_a_layer_without_a_bias_needs_none(rows: int, layer: nn.Linear) -> None:
+    states, targets = given()
+    wanted = functional.cross_entropy(functional.linear(states, layer.weight), targets)
+    found = VocabularyLoss()(states, layer.weight, None, targets)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-6)
+    for mine, its in zip(*(torch.autograd.grad(loss, [states, layer.weight]) for loss in (found, wanted)), strict=True):
+        assert torch.allclose(mine, its, rtol=1e-4, atol=1e-6)
+
+
+def test_blocks_of_a_lent_layer_are_summed_in_fp32(layer: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bfloat16 weight's gradient is rounded after the sum, not once a block: as near with many blocks as with one."""
+    draw = torch.Generator().manual_seed(1)
+    states, targets = torch.randn(4000, WIDTH, generator=draw), torch.randint(0, VOCABULARY, (4000,), generator=draw)
+    exact = torch.autograd.grad(torchs(layer, states, targets), layer.weight)[0]
+    low = layer.weight.detach().to(torch.bfloat16).requires_grad_()
+    errors = []
+    for rows in (8, 4000):
+        monkeypatch.setitem(vocabulary_loss._BLOCK, "cpu", rows * VOCABULARY)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = VocabularyLoss()(states.to(torch.bfloat16), low, layer.bias.detach(), targets)
+        (found,) = torch.autograd.grad(loss, low)
+        assert found.dtype == torch.bfloat16
+        errors.append(float((found.float() - exact).norm()))
+    assert errors[0] < 1.5 * errors[1]

@@ -102,3 +102,18 @@ def test_an_interrupted_run_leaves_fp32_weights_and_no_hooks() -> None:
     assert all(p.dtype == torch.float32 for p in net.parameters())
     net(POINTS).sum().backward()
     assert net.twice.weight.grad is not None
+
+
+def test_gpt2s_turned_layers_are_lent_to_as_linear_ones() -> None:
+    from transformers.pytorch_utils import Conv1D
+
+    lent, cast = (nn.Sequential(Conv1D(5, 6), nn.Tanh(), Conv1D(2, 5)) for _ in range(2))
+    cast.load_state_dict(lent.state_dict())
+    working = WorkingWeights(lent, list(lent.parameters()), lend=True)
+    with working.lent(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert all(p.dtype == torch.bfloat16 for p in lent.parameters())
+        lent(POINTS).sum().backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast(POINTS).sum().backward()
+    for one, other in zip(lent.parameters(), cast.parameters(), strict=True):
+        assert torch.equal(working.master(one).grad, other.grad)

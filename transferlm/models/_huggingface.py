@@ -86,7 +86,7 @@ def _unconcerned(*_: object) -> None:
 
 
 def attend_by(module: Any) -> None:
-    """Have a body that would use torch's attention use ours where dropout makes torch's slow.
+    """Have a body that would use torch's attention use ours where training makes torch's slow.
 
     A body with attention of its own (Falcon's) is left alone: under another's name it would do without a mask.
     """
@@ -104,15 +104,15 @@ def attend_by(module: Any) -> None:
         scaling: float | None = None,
         **others: Any,
     ) -> tuple[torch.Tensor, None]:
-        if not dropout or query.device.type != "cpu" or others.get("position_bias") is not None:
+        trains = dropout or (query.requires_grad and torch.is_autocast_enabled("cpu"))
+        if not trains or query.device.type != "cpu" or others.get("position_bias") is not None:
             return sdpa_attention_forward(
                 layer, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
             )
         shared: int = getattr(layer, "num_key_value_groups", 1)
-        if attention_mask is None and getattr(layer, "is_causal", True):
-            attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
-        found = attention(query, repeat_kv(key, shared), repeat_kv(value, shared), attention_mask, dropout, scaling)
-        return found.transpose(1, 2).contiguous(), None
+        causal = attention_mask is None and getattr(layer, "is_causal", True)
+        key, value = repeat_kv(key, shared), repeat_kv(value, shared)
+        return attention(query, key, value, attention_mask, dropout, scaling, causal).transpose(1, 2), None
 
     if module.config._attn_implementation == "sdpa" and module._supports_attention_backend:
         AttentionInterface.register(_ATTENTION, attend)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from transferlm.models._sampled import output_layer, sparse_rows
+from transferlm.models._next_token_loss import NextTokenLoss
 from transferlm.neural.batching import EpochBatch
 from transferlm.neural.processes import Share
 from transferlm.neural.sampled_softmax import SampledLoss
@@ -48,9 +47,9 @@ class PackedReader:
         self.module, self.stream, self.seed, self.learning_rate = module, stream, seed, learning_rate
         self.window = min(window, len(stream) - 1)
         self.batch_size, self.sampled = batch_size, sampled
-        self._output = None if sampled is None else output_layer(module)
         self.device = next(module.parameters()).device
         self._share = Share()
+        self._nats = NextTokenLoss(module, refuse=sampled is not None)
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
@@ -73,8 +72,7 @@ class PackedReader:
             if self.sampled is not None:
                 self.sampled.drawn += 1  # the others draw one
             return torch.zeros((), device=self.device)
-        nats = self._mean(own, self.window) if self.sampled is None else self._over_sample(self.sampled, own)
-        return nats * self._share.weight(len(own), len(batch.rows))
+        return self._mean(own, self.window, self.sampled) * self._share.weight(len(own), len(batch.rows))
 
     def share(self, process: int, processes: int) -> None:
         """From here on `loss` is that of a share of each batch's windows."""
@@ -101,19 +99,7 @@ class PackedReader:
         if self.sampled is not None:
             self.sampled.carry(state)
 
-    def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
-        ids = self._windows(starts, length)
-        logits = self.module(input_ids=ids[:, :-1], use_cache=False).logits
-        return functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
-
-    def _over_sample(self, sampled: SampledLoss, starts: np.ndarray) -> torch.Tensor:
-        assert self._output is not None
-        ids = self._windows(starts, self.window)
-        with sparse_rows(self.module.get_input_embeddings(), sampled):
-            states = self.module.base_model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-        return sampled(states.flatten(0, 1), self._output.weight, self._output.bias, ids[:, 1:].flatten())
-
-    def _windows(self, starts: np.ndarray, length: int) -> torch.Tensor:
-        """The tokens of each window and the one after them: int64 of shape (windows, length + 1)."""
+    def _mean(self, starts: np.ndarray, length: int, sampled: SampledLoss | None = None) -> torch.Tensor:
         block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
-        return torch.from_numpy(block).to(self.device)
+        ids = torch.from_numpy(block).to(self.device)
+        return self._nats(ids[:, :-1], ids[:, 1:], sampled)

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import nn
 
 from transferlm.errors import SettingError
@@ -14,7 +13,7 @@ from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
-__all__ = ["check_softmax", "output_layer", "sampled_loss", "sparse_rows"]
+__all__ = ["check_softmax", "sampled_loss", "sparse_rows"]
 
 _SHAPES = ("full", "sampled")
 _AT_ONCE = 1 << 22
@@ -67,24 +66,3 @@ def sampled_loss(model: _Sampling, stream: np.ndarray, size: int, seed: int) -> 
 def sparse_rows(embedding: nn.Embedding, sampled: SampledLoss | None) -> Any:
     """The block in which a step looks input rows up: sparsely where its loss touches some rows of the table only."""
     return nullcontext() if sampled is None else looked_up_sparsely(embedding)
-
-
-@torch.inference_mode()
-def output_layer(module: Any) -> nn.Linear:
-    """The layer whose scores of the body's last states are those of a causal Transformer.
-
-    Raises:
-        SettingError: It has none: it scales or caps its scores (Cohere's, Gemma 2's), which a sample can't follow.
-    """
-    layer = module.get_output_embeddings()
-    if isinstance(layer, nn.Linear):
-        training = module.training
-        module.eval()
-        ids = torch.arange(2, device=layer.weight.device)[None]
-        wanted = module(input_ids=ids, use_cache=False).logits
-        found = layer(module.base_model(input_ids=ids, use_cache=False).last_hidden_state)
-        module.train(training)
-        if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5):
-            return layer
-    kind = type(module).__name__
-    raise SettingError(f"{kind} does more to its scores than its output layer does: choose the full softmax")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Dropout", "LockedDropout", "dropped", "quicken"]
+__all__ = ["Dropout", "LockedDropout", "dropout_mask", "dropped", "quicken"]
 
 _LEVELS = 1 << 16
 
@@ -37,9 +37,11 @@ class LockedDropout(nn.Dropout):
 
 def dropped(states: torch.Tensor, p: float) -> torch.Tensor:
     """`states` with a share `p` of their elements zero and the others scaled up by 1 / (1 - p)."""
+    if p == 0:
+        return states
     if states.device.type != "cpu" or p == 1:
         return functional.dropout(states, p)
-    return states * _mask(states, p)
+    return states * dropout_mask(states, p)
 
 
 def quicken(module: nn.Module) -> None:
@@ -51,9 +53,10 @@ def quicken(module: nn.Module) -> None:
             quicken(part)
 
 
-def _mask(like: torch.Tensor, p: float) -> torch.Tensor:
-    """1 / (1 - p) with probability 1 - p, else 0: the shape and type of `like`."""
+def dropout_mask(like: torch.Tensor, p: float) -> torch.Tensor:
+    """1 / (1 - p) with probability 1 - p, else 0: the shape and type of `like`, on a processor."""
     count = like.numel()
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(1 << 63), None)
     draws = words.view(torch.int16)[:count].view(like.shape)
-    return (draws >= round(p * _LEVELS) - _LEVELS // 2).to(like.dtype).mul_(1 / (1 - p))
+    mask = torch.empty(like.shape, dtype=like.dtype)
+    return torch.ge(draws, round(p * _LEVELS) - _LEVELS // 2, out=mask).mul_(1 / (1 - p))

@@ -14,6 +14,8 @@ _LARGE = 1 << 26
 """Logits of a block elsewhere, where few large products are quicker."""
 _ROWS = 256
 """Least rows of a block: each adds to a gradient as large as the table, which must not outgrow its products."""
+_ADDED = 256
+"""Rows of the layer's gradient that are added to together."""
 
 
 class Memory:
@@ -42,14 +44,14 @@ class VocabularyLoss(Memory):
     """
 
     def __call__(
-        self, states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
+        self, states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
     ) -> torch.Tensor:
         """Mean nats a token.
 
         Args:
             states: Shape (tokens, width).
             weight: The layer's, shape (vocabulary, width).
-            bias: Shape (vocabulary,).
+            bias: Shape (vocabulary,), or None.
             targets: int64 of shape (tokens,).
         """
         kind = states.device.type
@@ -64,37 +66,44 @@ class _InBlocks(torch.autograd.Function):
         ctx: Any,
         states: torch.Tensor,
         weight: torch.Tensor,
-        bias: torch.Tensor,
+        bias: torch.Tensor | None,
         targets: torch.Tensor,
         kept: Memory,
         dtype: torch.dtype,
     ) -> torch.Tensor:
         table = weight if dtype == weight.dtype else kept.room("table", weight, weight.shape, dtype).copy_(weight)
-        inputs, offset, count = states.to(dtype), bias.to(dtype), len(states)
+        inputs, count = states.to(dtype), len(states)
+        offset = None if bias is None else bias.to(dtype)
         wanted = any(ctx.needs_input_grad)
-        gradients = [torch.empty_like(inputs), torch.zeros_like(weight), torch.zeros_like(bias)] if wanted else []
+        # What blocks add to is fp32 even where the layer's own weights are lent in bfloat16.
+        shapes = [weight.shape, weight.shape[:1]] if wanted else []
+        gradients = [torch.empty_like(inputs)] * wanted + [inputs.new_zeros(s, dtype=torch.float32) for s in shapes]
         rows = rows_of_block(weight, len(weight))
         nats = torch.zeros((), dtype=torch.float64, device=states.device)
         for start in range(0, count, rows):
-            some, ids = inputs[start : start + rows], targets[start : start + rows, None]
+            some, ids = inputs[start : start + rows], targets[start : start + rows]
             block = kept.room("logits", weight, (rows, len(weight)), dtype)[: len(some)]
-            torch.addmm(offset, some, table.t(), out=block)
-            own = block.gather(1, ids)[:, 0].float()
+            torch.mm(some, table.t(), out=block) if offset is None else torch.addmm(offset, some, table.t(), out=block)
+            own = block.gather(1, ids[:, None])[:, 0].float()
             nats += (to_softmax(block) - own).sum(dtype=torch.float64)
             if wanted:
-                block.scatter_add_(1, ids, block.new_full((len(some), 1), -1.0))
+                block[torch.arange(len(some), device=ids.device), ids] -= 1
                 torch.mm(block, table, out=gradients[0][start : start + rows])
                 add_product(gradients[1], block, some, kept)
-                gradients[2] += block.sum(0, dtype=torch.float32)
+                if bias is not None:
+                    gradients[2] += block.sum(0, dtype=torch.float32)
         ctx.save_for_backward(*gradients)
-        ctx.count, ctx.kind = count, states.dtype
+        ctx.count, ctx.kinds = count, [None if given is None else given.dtype for given in (states, weight, bias)]
         return (nats / count).float()
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        for_states, for_weight, for_bias = ctx.saved_tensors
         scale = upstream / ctx.count
-        return (for_states * scale).to(ctx.kind), for_weight.mul_(scale), for_bias.mul_(scale), None, None, None
+        found = [
+            None if kind is None else (gradient * scale if place == 0 else gradient.mul_(scale)).to(kind)
+            for place, (gradient, kind) in enumerate(zip(ctx.saved_tensors, ctx.kinds, strict=True))
+        ]
+        return *found, None, None, None
 
 
 def rows_of_block(like: torch.Tensor, tokens: int) -> int:
@@ -113,5 +122,8 @@ def add_product(total: torch.Tensor, block: torch.Tensor, states: torch.Tensor, 
     """Add the layer's gradient of one block, rounded no more often than a product is."""
     if block.dtype == total.dtype:
         total.addmm_(block.t(), states)
-    else:
-        total += torch.mm(block.t(), states, out=kept.room("product", total, total.shape, block.dtype))
+        return
+    product = torch.mm(block.t(), states, out=kept.room("product", total, total.shape, block.dtype))
+    # Added at once, torch would first cast all of the product into new memory: six times as long.
+    for sums, part in zip(torch.split(total, _ADDED), torch.split(product, _ADDED), strict=True):
+        sums += part

@@ -27,8 +27,10 @@ class WorkingWeights:
     """
 
     def __init__(self, module: nn.Module, parameters: Sequence[nn.Parameter], lend: bool) -> None:
-        linear = {id(p) for m in module.modules() if type(m) is nn.Linear for p in m.parameters(recurse=False)}
-        others = {id(p) for m in module.modules() if type(m) is not nn.Linear for p in m.parameters(recurse=False)}
+        linear, others = (
+            {id(p) for m in module.modules() if _is_linear(m) is kind for p in m.parameters(recurse=False)}
+            for kind in (True, False)
+        )
         self._own = [p for p in parameters if lend and id(p) in linear - others and p.dtype == torch.float32]
         self._masters = [nn.Parameter(p.detach()) for p in self._own]
         self._gradients = [torch.empty_like(p) for p in self._own]
@@ -83,3 +85,8 @@ class WorkingWeights:
     def _show(self, values: Sequence[torch.Tensor]) -> None:
         for parameter, value in zip(self._own, values, strict=True):
             parameter.data = value.data
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Whether it does one product and a sum with its parameters: GPT-2's layers are linear ones turned."""
+    return type(module) is nn.Linear or type(module).__name__ == "Conv1D"

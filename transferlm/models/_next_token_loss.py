@@ -1,0 +1,71 @@
+"""Cross entropy of each next token by a causal Transformer, without a table of scores where its output is one layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transferlm.errors import SettingError
+from transferlm.models._sampled import sparse_rows
+from transferlm.neural.sampled_softmax import SampledLoss
+from transferlm.neural.vocabulary_loss import VocabularyLoss
+
+__all__ = ["NextTokenLoss"]
+
+
+class NextTokenLoss:
+    """Mean nats a token; the scores of a step over the vocabulary, larger than all else, are never there at once.
+
+    Most bodies score tokens by one linear layer over their last states. Some scale or cap its scores (Cohere's, Gemma
+    2's): what a module does is seen from what it gives for two tokens, and where it does more its own scores are taken.
+
+    Args:
+        module: Gives `logits` for `input_ids`.
+        refuse: Whether to refuse a module that does more, as a sampled loss can't follow it.
+
+    Raises:
+        SettingError: It does more, and is refused.
+    """
+
+    def __init__(self, module: Any, refuse: bool = False) -> None:
+        self._module, self._layer = module, _output_layer(module)
+        self._cross_entropy = VocabularyLoss()
+        if refuse and self._layer is None:
+            kind = type(module).__name__
+            raise SettingError(f"{kind} does more to its scores than its output layer does: choose the full softmax")
+
+    def __call__(self, ids: torch.Tensor, targets: torch.Tensor, sampled: SampledLoss | None = None) -> torch.Tensor:
+        """Mean nats of the tokens that follow.
+
+        Args:
+            ids: int64 of shape (texts, tokens).
+            targets: The token after each: the same shape.
+            sampled: What estimates them from a sample, or None for the exact ones.
+        """
+        if self._layer is None:
+            logits = self._module(input_ids=ids, use_cache=False).logits
+            return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        with sparse_rows(self._module.get_input_embeddings(), sampled):
+            states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return (sampled or self._cross_entropy)(
+            states.flatten(0, 1), self._layer.weight, self._layer.bias, targets.flatten()
+        )
+
+
+@torch.inference_mode()
+def _output_layer(module: Any) -> nn.Linear | None:
+    """The layer whose scores are the module's own, if there is one."""
+    body = getattr(module, "base_model", module)
+    layer = None if body is module else module.get_output_embeddings()
+    if type(layer) is not nn.Linear:
+        return None
+    training = module.training
+    module.eval()
+    ids = torch.arange(2, device=layer.weight.device)[None]
+    wanted = module(input_ids=ids, use_cache=False).logits
+    found = layer(body(input_ids=ids, use_cache=False).last_hidden_state)
+    module.train(training)
+    return layer if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5) else None
