@@ -65,6 +65,10 @@ def factories(
         made: Model = catalog.find("models", "dynamic").of(recurrent(seed))  # type: ignore[attr-defined]
         return made
 
+    def neural_cache(seed: int) -> Model:
+        made: Model = catalog.find("models", "neural_cache").of(recurrent(seed))  # type: ignore[attr-defined]
+        return made
+
     def class_counts(seed: int) -> Model:
         targets = np.arange(len(review_texts)) % 2
         general = counted("kneser_ney")(seed)
@@ -98,6 +102,7 @@ def factories(
         "kneser_ney": counted("kneser_ney"),
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
+        "neural_cache": neural_cache,
         "witten_bell": counted("witten_bell"),
         "word2vec": vectors("word2vec"),
         "word_vectors": word_vectors,

@@ -165,6 +165,33 @@ def test_it_is_saved_and_may_be_changed_later(family: Any, review_texts: list[st
     assert opened.untrained().softmax == "sampled"
 
 
+UPDATES: dict[str, Any] = {
+    "continued_pretraining": tl.updates.ContinuedPretraining,
+    "distance_to_start": tl.updates.DistanceToStart,
+    "distillation": tl.updates.Distillation,
+    "elastic_weight_consolidation": tl.updates.ElasticWeightConsolidation,
+    "experience_replay": tl.updates.ExperienceReplay,
+    "online_bayes": tl.updates.OnlineBayes,
+    "weight_interpolation": tl.updates.WeightInterpolation,
+}
+
+
+@pytest.mark.parametrize("method", UPDATES)
+@pytest.mark.parametrize(
+    ("kind", "precision"), [("recurrent", "fp32"), ("recurrent untied", "bf16"), ("causal_transformer", "fp32")]
+)
+def test_every_update_by_gradients_goes_on_with_it(method: str, kind: str, precision: str) -> None:
+    old = [f"the old {word} was {other}" for word in "abcdefgh" for other in "klmnop"]
+    new = [f"{word} is the new {other}" for word in "abcdefgh" for other in "klmnop"]
+    start = FAMILIES[kind](softmax="sampled", samples=10).fit(old + new[:4])
+    update = UPDATES[method](steps=30, batch_size=2, learning_rate=1e-2, precision=precision)
+    made = tl.update(start, new, update, old=old, seed=0)
+    assert made.report.new is not None
+    assert made.report.new.after.nats < made.report.new.before.nats
+    again = tl.update(start, new, update, old=old, seed=0)
+    assert made.model.fingerprint == again.model.fingerprint
+
+
 def test_settings_that_make_no_sense_are_refused(family: Any, review_texts: list[str]) -> None:
     with pytest.raises(SettingError, match="softmax 'adaptive': choose full or sampled"):
         family(softmax="adaptive")

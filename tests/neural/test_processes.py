@@ -34,8 +34,17 @@ def both(*words: object) -> list[tuple[int, str, str]]:
         )
         for process in range(2)
     ]
-    told = [each.communicate(timeout=120) for each in pair]
+    try:
+        told = [each.communicate(timeout=280) for each in pair]
+    finally:
+        for each in pair:
+            each.kill()
+            each.wait()
     return [(each.returncode, *words) for each, words in zip(pair, told, strict=True)]
+
+
+# Two processes on a busy machine wait for one another: a quiet one needs ten seconds.
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -40,12 +40,16 @@ def command(
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
     from transferlm import lifecycle
+    from transferlm.progress import say
     from transferlm.storage import refuse_occupied
 
     refuse_occupied(output)
     kind = built("tasks", "task", task)
     examples = kind.read(data)
     test_part = kind.read(test, labels=examples.labels) if test else None
+    for part in (examples, *([test_part] if test_part is not None else [])):
+        for note in part.notes:
+            say(f"{part.name}: {note}")
     settings = {"max_length": max_length} if max_length else {}
     model = lifecycle.load(source, **settings)
     start = lifecycle.untrained(model, seed) if from_scratch else model

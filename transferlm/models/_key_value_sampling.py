@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from transferlm.models._sampling import Continuation, put_together
+from transferlm.models._key_value_reading import cache_name
+from transferlm.models._sampling import HiddenContinuation, put_together
 from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["KeyValueContinuation"]
 
 
-class KeyValueContinuation(Continuation):
+class KeyValueContinuation(HiddenContinuation):
     """A text of the tokens of a tokenizer, each read once.
 
     Where the text outgrows the window, its last half is read anew and goes on from there: positions can't be taken off
@@ -33,9 +33,8 @@ class KeyValueContinuation(Continuation):
     def __init__(self, module: Any, tokenizer: Tokenizer, opening: np.ndarray, window: int, prompt: str) -> None:
         self._module, self._tokenizer, self._prompt, self._window = module.eval(), tokenizer, prompt, window
         self._device = next(module.parameters()).device
-        # `transferlm` runs with versions of `transformers` that call it the one and the other.
-        self._name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
-        self._ids = [*opening.tolist(), *tokenizer.bare(tokenizer.encode([prompt])[0]).ids.tolist()]
+        self._name = cache_name(module)
+        self._ids = [*opening.tolist(), *tokenizer.encode_bare([prompt])[0].ids.tolist()]
         self._given = len(self._ids)
         self._start(self._ids[-window:])
         self.end_id = tokenizer.end_id
@@ -81,6 +80,8 @@ class KeyValueContinuation(Continuation):
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
         given = torch.tensor([ids], device=self._device)
-        found = self._module(input_ids=given, use_cache=True, logits_to_keep=1, **{self._name: self._cache})
+        asked = {self._name: self._cache, "use_cache": True, "output_hidden_states": True, "logits_to_keep": 1}
+        found = self._module(input_ids=given, **asked)
         self._logits: torch.Tensor = found.logits[0, -1]
+        self.hidden = found.hidden_states[-1][0].float().cpu().numpy()
         self._length += len(ids)

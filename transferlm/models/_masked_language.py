@@ -16,6 +16,7 @@ from torch.nn import functional
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.neural.batching import EpochBatch, by_length, collate, epoch_batches
 from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 from transferlm.text.token_rows import TokenRows
 
@@ -207,14 +208,26 @@ class MaskedReader:
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to go on from."""
 
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts: its hidden tokens."""
+        return self._hidden(batch.rows, derive(self.seed, "masks", batch.epoch, batch.place))[0]
+
     def _total(self, rows: np.ndarray, seed: int) -> tuple[torch.Tensor, int]:
         """Nats of the hidden tokens of one's share of these rows, and how many are hidden in all of them."""
+        found, count = self._hidden(rows, seed)
+        if not len(found.targets):
+            return torch.zeros((), device=self.device), count
+        return functional.cross_entropy(found.score(found.states).float(), found.targets, reduction="sum"), count
+
+    def _hidden(self, rows: np.ndarray, seed: int) -> tuple[Readout, int]:
+        """The hidden tokens of one's share of these rows, and how many are hidden in all of them."""
         texts = [np.asarray(self.rows[row]) for row in rows]
         hidden, places = hide(texts, self.vocabulary, np.random.default_rng(seed))
-        count = sum(map(len, places))
+        count, table = sum(map(len, places)), self.body.embedding.weight
         texts, hidden, places = (self._share.of(part) for part in (texts, hidden, places))
         if not hidden:
-            return torch.zeros((), device=self.device), count
+            nothing = torch.zeros(0, dtype=torch.int64, device=self.device)
+            return Readout(table[:0], self._score, nothing, len(table)), count
         batch = collate(hidden, np.arange(len(hidden)), self.vocabulary.pad_id, self.device)
         states = self.body.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         which = np.repeat(np.arange(len(places)), [len(chosen) for chosen in places])
@@ -222,6 +235,8 @@ class MaskedReader:
         wanted = np.concatenate([text[chosen] for text, chosen in zip(texts, places, strict=True)]).astype(np.int64)
         # Scores are computed where a token is hidden and nowhere else: a seventh of the widest product there is.
         chosen_states = states[torch.from_numpy(which).to(self.device), torch.from_numpy(where).to(self.device)]
-        scores = self.head(chosen_states, self.body.embedding.weight)
-        targets = torch.from_numpy(wanted).to(self.device)
-        return functional.cross_entropy(scores.float(), targets, reduction="sum"), count
+        return Readout(chosen_states, self._score, torch.from_numpy(wanted).to(self.device), len(table)), count
+
+    def _score(self, states: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(states, self.body.embedding.weight)
+        return scores

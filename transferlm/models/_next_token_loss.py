@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.errors import SettingError
-from transferlm.models._sampled import sparse_rows
+from transferlm.neural.readout import Readout
+from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 
@@ -45,14 +47,23 @@ class NextTokenLoss:
             targets: The token after each: the same shape.
             sampled: What estimates them from a sample, or None for the exact ones.
         """
+        with nullcontext() if sampled is None else looked_up_sparsely(self._module.get_input_embeddings()):
+            found = self.readout(ids, targets)
         if self._layer is None:
-            logits = self._module(input_ids=ids, use_cache=False).logits
-            return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-        with sparse_rows(self._module.get_input_embeddings(), sampled):
-            states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return (sampled or self._cross_entropy)(
-            states.flatten(0, 1), self._layer.weight, self._layer.bias, targets.flatten()
-        )
+            return functional.cross_entropy(found.states.float(), found.targets)
+        return (sampled or self._cross_entropy)(found.states, self._layer.weight, self._layer.bias, found.targets)
+
+    def readout(self, ids: torch.Tensor, targets: torch.Tensor) -> Readout:
+        """What predicts the tokens that follow; where no layer alone scores them, their scores stand for states."""
+        if self._layer is None:
+            logits = self._module(input_ids=ids, use_cache=False).logits.flatten(0, 1)
+            return Readout(logits, _as_they_are, targets.flatten(), logits.shape[1])
+        states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return Readout(states.flatten(0, 1), self._layer, targets.flatten(), self._layer.out_features)
+
+
+def _as_they_are(logits: torch.Tensor) -> torch.Tensor:
+    return logits
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ import torch
 from transferlm.models._next_token_loss import NextTokenLoss
 from transferlm.neural.batching import EpochBatch
 from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
@@ -78,6 +79,10 @@ class PackedReader:
         """From here on `loss` is that of a share of each batch's windows."""
         self._share = Share.of_batches(process, processes, self.batch_size)
 
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts."""
+        return self._nats.readout(*self._windows(batch.rows, self.window))
+
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""
         count, left = divmod(len(self.stream) - 1, self.window)
@@ -100,6 +105,10 @@ class PackedReader:
             self.sampled.carry(state)
 
     def _mean(self, starts: np.ndarray, length: int, sampled: SampledLoss | None = None) -> torch.Tensor:
+        return self._nats(*self._windows(starts, length), sampled)
+
+    def _windows(self, starts: np.ndarray, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids of windows, and the token after each: int64 of shape (windows, length)."""
         block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
         ids = torch.from_numpy(block).to(self.device)
-        return self._nats(ids[:, :-1], ids[:, 1:], sampled)
+        return ids[:, :-1], ids[:, 1:]

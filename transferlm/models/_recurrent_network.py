@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ __all__ = ["Network"]
 
 
 _PIECE = 4096
-"""Tokens that are read at once where only the end matters, so that memory does not grow with a text."""
+"""Tokens whose states are worked out together, so that memory does not grow with a text."""
 
 
 class Network(nn.Module):
@@ -54,12 +54,11 @@ class Network(nn.Module):
         found: tuple[torch.Tensor, State] = self.layers(vectors, state)
         return found
 
-    def last(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
-        """The top layer's states (texts, width) after the last token alone, and the state to go on from."""
+    def in_pieces(self, ids: torch.Tensor, state: State | None = None) -> Iterator[tuple[torch.Tensor, State]]:
+        """As `states`, but a few thousand tokens at a time."""
         for piece in torch.split(ids, _PIECE, dim=1):
             states, state = self.states(piece, state)
-        assert state is not None
-        return states[:, -1], state
+            yield states, state
 
     def outputs(self, states: torch.Tensor) -> torch.Tensor:
         """States as the output layer reads them, shape (..., embedding width)."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from torch import nn
 
 from transferlm.errors import SettingError
-from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
-__all__ = ["check_softmax", "sampled_loss", "sparse_rows"]
+__all__ = ["check_softmax", "sampled_loss"]
 
 _SHAPES = ("full", "sampled")
 _AT_ONCE = 1 << 22
@@ -61,8 +58,3 @@ def sampled_loss(model: _Sampling, stream: np.ndarray, size: int, seed: int) -> 
     for start in range(0, len(stream), _AT_ONCE):
         counts += np.bincount(stream[start : start + _AT_ONCE], minlength=size)
     return SampledLoss(counts, model.samples, derive(seed, "samples"))
-
-
-def sparse_rows(embedding: nn.Embedding, sampled: SampledLoss | None) -> Any:
-    """The block in which a step looks input rows up: sparsely where its loss touches some rows of the table only."""
-    return nullcontext() if sampled is None else looked_up_sparsely(embedding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from torch.nn import functional
 
 from transferlm.errors import DataError
 from transferlm.models._recurrent_network import Network
-from transferlm.models._sampled import sparse_rows
 from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.neural.recurrence import State
+from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 from transferlm.seeding import derive
@@ -99,17 +101,26 @@ class StreamReader:
         places = sorted((name for name in state if name.isdigit()), key=int)
         self.state = tuple(state[place] for place in places) or None
 
+    def readout(self, part: range) -> Readout:
+        """What one step predicts; the state goes on as in `loss`."""
+        outputs, layer = self._network.outputs(self._states(part)), self._network.output
+        return Readout(outputs.flatten(0, 1), layer, self._part(self.targets, part).flatten(), layer.out_features)
+
     def _read(self, part: range, sampled: SampledLoss | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
-        if part.start == 0:
-            self.state = None
-        with sparse_rows(self._network.embedding, sampled):
-            states, state = self._network.states(self._part(self.inputs, part), self.state)
-        self.state = tuple(tensor.detach() for tensor in state)
+        with nullcontext() if sampled is None else looked_up_sparsely(self._network.embedding):
+            states = self._states(part)
         outputs, layer = self._network.outputs(states), self._network.output
         wanted = self._part(self.targets, part).flatten()
         nats = (sampled or self._exact)(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
         return nats, states, outputs
+
+    def _states(self, part: range) -> torch.Tensor:
+        if part.start == 0:
+            self.state = None
+        states, state = self._network.states(self._part(self.inputs, part), self.state)
+        self.state = tuple(tensor.detach() for tensor in state)
+        return states
 
     def _part(self, lanes: np.ndarray, part: range) -> torch.Tensor:
         return torch.from_numpy(lanes[:, part.start : part.stop].astype(np.int64)).to(self.device)

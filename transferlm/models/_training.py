@@ -28,6 +28,7 @@ class Training:
         objective: Batches and their loss.
         settings: How to train.
         penalty: Added to every step's loss, or None.
+        pull: Adds a penalty's gradient to the gradients of the weights, or None (`neural/loop.py`).
         pace: A batch's factor on the learning rate, or None for 1.
         groups: What is trained; None is all that requires gradients.
         description: What the progress line says.
@@ -36,6 +37,7 @@ class Training:
     objective: Objective
     settings: Settings
     penalty: Callable[[], torch.Tensor] | None = None
+    pull: Callable[[Sequence[torch.Tensor]], None] | None = None
     pace: Callable[[Any], float] | None = None
     groups: Sequence[Group] | None = None
     description: str = "pretraining"
@@ -64,6 +66,7 @@ class Training:
                 self.settings,
                 groups=self.groups,
                 penalty=self.penalty,
+                pull=self.pull,
                 evaluate=None if judge is None else judge.mean_loss,
                 checkpoint=None if checkpoints is None else Checkpoint(checkpoints, key, carried=objective),
                 tokens=objective.tokens,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -25,16 +26,19 @@ from transferlm.models._causal_shapes import (
 )
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._huggingface import attend_by, expect_no_mask, silent
+from transferlm.models._key_value_reading import read_on
 from transferlm.models._key_value_sampling import KeyValueContinuation
 from transferlm.models._packed import PackedReader
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._sampled import check_softmax, sampled_loss
+from transferlm.models._scored_texts import opening_of, refuse_context, scored_texts
 from transferlm.models._training import Training
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
-    Causal,
     Encoder,
     Encoding,
+    ReadOn,
+    ReadsOn,
     TokenScores,
     Vocabulary,
     digest,
@@ -47,16 +51,16 @@ from transferlm.neural.settings import Settings
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
-from transferlm.text.windows import windows
 
 __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Pretrainable, Causal, Encoder):
+class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -107,6 +111,7 @@ class CausalTransformer(Pretrainable, Causal, Encoder):
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling", "softmax", "samples"})
     default_tokenizer: ClassVar[str] = "byte_pair"
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 5e-3, "rms": 1e-4})
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
     """`model_type` values of `config.json` that this family opens."""
 
@@ -214,9 +219,24 @@ class CausalTransformer(Pretrainable, Causal, Encoder):
         """Width of a state."""
         return self.width
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The opening tokens before a text, and an end token after each text of a pair: the last has read them both."""
+        end, nothing = np.array([self._reader().end_id], dtype=np.int32), np.empty(0, np.int32)
+        return Frame(self._opening(), end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states, shape (texts, tokens, width)."""
+        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        return states
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        states = self.token_states(batch)
         lengths = batch.lengths()
         if self.pooling == "last":
             return states[torch.arange(len(states), device=states.device), lengths - 1]
@@ -249,19 +269,25 @@ class CausalTransformer(Pretrainable, Causal, Encoder):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self._reader(), context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
-        scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix)
-        for window in texts:
-            tokens = [reader.bare(t) for t in reader.encode(window)]
-            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
-            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
-            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+    def predicting_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and states of the top layer, each from the window that its token was scored in."""
+        return self._scored(texts, context, states=True)
+
+    def _scored(
+        self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        reader = self._reader()
+        scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix, states)
+        return scored_texts(texts, context, reader.encode_bare, reader.end_id, scorer)
+
+    def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
+        """Log-probabilities after each token, those before it in keys and values, as windows of a stream reach back."""
+        return read_on(self.module, self.max_length, ids, state)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary).
@@ -314,8 +340,7 @@ class CausalTransformer(Pretrainable, Causal, Encoder):
 
     def _opening(self) -> np.ndarray:
         """What a text's first token is predicted from."""
-        reader = self._reader()
-        return reader.prefix if len(reader.prefix) else np.array([reader.end_id], np.int32)
+        return opening_of(self._reader().prefix, self._reader().end_id)
 
     def _refuse_unshaped(self) -> None:
         if self.shape not in SHAPES:

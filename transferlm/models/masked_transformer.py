@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -26,6 +26,7 @@ from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_rows import token_rows
 from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.tokenizers.pretrained import Pretrained
@@ -111,9 +112,26 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
         self._body()
         return self.tokenizer.encode(texts, max_length=self.max_length)
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The tokenizer's own special tokens; token types where the weights have a vector for each."""
+        typed = getattr(self._body().config, "type_vocab_size", 0) > 1
+        found = self.tokenizer.frame(pair)
+        return found if typed else replace(found, types=None)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.encoding_width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states, shape (texts, tokens, width)."""
+        types = {} if batch.types is None else {"token_type_ids": batch.types}
+        states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state
+        return states
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+        states = self.token_states(batch)
         if self.pooling == "cls":
             return states[:, 0]
         if batch.mask is None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import DataError, ModelFolderError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._recurrent_network import Network
@@ -22,11 +23,13 @@ from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
 from transferlm.models._sampled import sampled_loss
+from transferlm.models._scored_texts import refuse_context, scored_texts
 from transferlm.models._stream import RegularisedReader, StreamReader
 from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    ReadOn,
     ReadsOn,
     TokenScores,
     Vocabulary,
@@ -41,10 +44,10 @@ from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
-from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
@@ -133,6 +136,7 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "softmax", "samples"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     default_tokenizer: ClassVar[str] = "word"
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 0.2, "rms": 1e-3})
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Network = field(init=False, repr=False)
@@ -218,9 +222,24 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         """Length of a text's vector: last, maximum and mean state of the top layer side by side."""
         return 3 * widths(self)[-1]
 
+    def frame(self, pair: bool = False) -> Frame:
+        """An end token before a text, and after each text of a pair: the last one has read them both."""
+        end = np.array([self._reader().end_id], dtype=np.int32)
+        nothing = np.empty(0, np.int32)
+        return Frame(end, end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of the top layer's state."""
+        return widths(self)[-1]
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """The top layer's states, shape (texts, tokens, width)."""
+        return self.module.states(batch.ids)[0]
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Last, maximum and mean state of each text: shape (texts, 3 widths of the top layer)."""
-        states, _ = self.module.states(batch.ids)
+        states = self.token_states(batch)
         last = states[torch.arange(len(states), device=states.device), batch.lengths() - 1]
         if batch.mask is None:
             return torch.cat([last, states.amax(dim=1), states.mean(dim=1)], dim=1)
@@ -248,27 +267,29 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self._reader(), context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
-        scorer = Scorer(self.module, reader.end_id)
-        for window in texts:
-            tokens = reader.encode(window)
-            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
-            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
-            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+    def predicting_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and states of the top layer as the output layer reads them, projected onto the embedding's width."""
+        return self._scored(texts, context, states=True)
 
-    def read_on(self, ids: np.ndarray, state: State | None = None) -> tuple[torch.Tensor, State]:
+    def _scored(
+        self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        reader = self._reader()
+        return scored_texts(texts, context, reader.encode, reader.end_id, Scorer(self.module, reader.end_id, states))
+
+    def read_on(self, ids: np.ndarray, state: State | None = None) -> ReadOn:
         """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
         self.module.eval()
         given = torch.from_numpy(ids.astype(np.int64)[None]).to(self._device)
         states, state = self.module.states(given, state)
-        logits = self.module.logits(states)[0].float()
-        return functional.log_softmax(logits, dim=-1), tuple(tensor.detach() for tensor in state)
+        hidden = self.module.outputs(states)[0]
+        logs = functional.log_softmax(self.module.output(hidden).float(), dim=-1)
+        return ReadOn(logs, hidden.detach(), tuple(tensor.detach() for tensor in state))
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
@@ -278,8 +299,9 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         with torch.inference_mode():
             for t in self._reader().encode(contexts):
                 ids = torch.from_numpy(np.concatenate([[end], t.ids]).astype(np.int64)[None]).to(self._device)
-                states, _ = self.module.last(ids)
-                logits = self.module.logits(states)
+                for states, _ in self.module.in_pieces(ids):
+                    last = states[:, -1]
+                logits = self.module.logits(last)
                 rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
         return np.stack(rows) if rows else np.empty((0, len(self._reader())))
 

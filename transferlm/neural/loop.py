@@ -43,6 +43,7 @@ def fit(
     *,
     groups: Sequence[Group] | None = None,
     penalty: Callable[[], torch.Tensor] | None = None,
+    pull: Callable[[Sequence[torch.Tensor]], None] | None = None,
     evaluate: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
     tokens: Callable[[B], int] | None = None,
@@ -58,7 +59,9 @@ def fit(
         loss: Mean loss of a batch, run under the settings' precision.
         settings: How to train.
         groups: Parameters and their learning-rate factors; default all that require gradients, at factor 1.
-        penalty: Added to every step's loss (distance to a start, a Fisher-weighted one), or None.
+        penalty: Added to every step's loss (of states, say), or None.
+        pull: Adds a penalty's gradient to the gradients of the weights, given in the order of `groups`, or None: for
+            penalties on the weights themselves (`neural/anchor.py`).
         evaluate: Called now and then in evaluation mode; the weights with the lowest value are kept. Without it the
             last weights are.
         checkpoint: Where the state is kept; a run that was interrupted goes on from there and ends in the same bits.
@@ -84,7 +87,7 @@ def fit(
         )
     groups = groups or [Group([p for p in module.parameters() if p.requires_grad])]
     run = _Run(module, batches, loss, settings, groups, penalty)
-    run.evaluate, run.checkpoint, run.pace = evaluate, checkpoint, pace
+    run.evaluate, run.checkpoint, run.pace, run.pull = evaluate, checkpoint, pace, pull
     run.size, unit = (tokens, "tokens") if tokens else (lambda _: 1, "batches")
     log = None if checkpoint is None or not run.processes.main else TrainingLog(checkpoint.folder)
     with Progress(description, run.total(), unit) as progress, run.working.lent():
@@ -107,6 +110,7 @@ class _Run(Generic[B]):
     telling: Telling
     size: Callable[[B], int]
     pace: Callable[[B], float] | None
+    pull: Callable[[Sequence[torch.Tensor]], None] | None
 
     def __init__(
         self,
@@ -176,6 +180,8 @@ class _Run(Generic[B]):
             told = torch.stack([mean, mean.new_tensor(float(self.due))])
             mean, due = self.processes.mean_gradients(self.parameters, told)
             self.due = bool(due)
+        if self.pull is not None:
+            self.pull(self.parameters)
         self.telling.mean.add(mean, whole)
 
     def _set_rates(self, part: Sequence[B]) -> None:

@@ -24,6 +24,7 @@ _PLAIN = {
     "GradientTrained": "trained by gradients",
     "GrowingVectors": "made of word vectors that take in new words",
     "Pretrainable": "trained on text by gradients",
+    "HiddenStates": "causal and able to tell the state behind each prediction",
     "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
     "Trainable": "trainable on text",

@@ -21,6 +21,7 @@ from transferlm import catalog
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.progress import Progress
 from transferlm.text.files import refuse_half_characters
+from transferlm.text.framing import Frame
 from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
 
 __all__ = ["PAD", "Tokenizer", "Tokens", "share_read"]
@@ -196,6 +197,14 @@ class Tokenizer(ABC):
         """Ids of the special tokens put before and after every text."""
         return np.empty(0, np.int32), np.empty(0, np.int32)
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around a pair and between its two: the end mark, unless the tokenizer
+        has a template of its own for pairs.
+        """
+        prefix, suffix = self._affixes
+        middle = np.array([self.end_id] if pair else [], dtype=np.int32)
+        return Frame(prefix, middle, suffix)
+
     @property
     def prefix(self) -> np.ndarray:
         """Ids of the special tokens that `encode` puts before every text: int32 of shape (tokens,), mostly none."""
@@ -206,6 +215,10 @@ class Tokenizer(ABC):
         prefix, suffix = self._affixes
         inner = slice(len(prefix), len(tokens) - len(suffix))
         return Tokens(tokens.ids[inner], tokens.offsets[inner], tokens.cut)
+
+    def encode_bare(self, texts: Sequence[str]) -> list[Tokens]:
+        """Write texts as tokens, whole and without special tokens."""
+        return [self.bare(tokens) for tokens in self.encode(texts)]
 
     @property
     def special_count(self) -> int:

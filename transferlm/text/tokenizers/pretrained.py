@@ -14,6 +14,7 @@ from tokenizers import Tokenizer as Library
 from tokenizers import pre_tokenizers
 
 from transferlm.errors import ModelFolderError, SettingError
+from transferlm.text.framing import Frame
 from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
 from transferlm.text.tokenizers._word_piece import from_vocabulary
 from transferlm.text.tokenizers.base import Tokenizer
@@ -109,6 +110,26 @@ class Pretrained(Tokenizer):
         if [*prefix, *inner, *suffix] != around.ids:
             raise ModelFolderError(f"{self.folder}: its special tokens stand within the text, not around it")
         return np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text or a pair, as the tokenizer's own template puts them (BERT's token types,
+        RoBERTa's double separator); without a template a pair is parted by the end mark.
+        """
+        return self._pair_frame if pair else super().frame()
+
+    @cached_property
+    def _pair_frame(self) -> Frame:
+        encoded = self._ready().encode("a", "a")
+        belongs = encoded.sequence_ids
+        first, second = belongs.index(0), belongs.index(1)
+        between = [i for place, i in enumerate(encoded.ids) if belongs[place] is None and first < place < second]
+        last = len(belongs) - belongs[::-1].index(1)
+        prefix, suffix = encoded.ids[:first], encoded.ids[last:]
+        if not [*prefix, *between, *suffix]:
+            return super().frame(pair=True)
+        types = (encoded.type_ids[first], encoded.type_ids[second])
+        around, middle, after = (np.array(ids, dtype=np.int32) for ids in (prefix, between, suffix))
+        return Frame(around, middle, after, types if any(types) else None)
 
     def to_json(self) -> dict[str, Any]:
         """The name alone: where the folder was on one machine says nothing on another."""
