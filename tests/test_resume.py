@@ -47,6 +47,8 @@ Work = Callable[[Path | None], str]
         "pretrain awd_lstm",
         "pretrain reduce_on_plateau",
         "pretrain causal_transformer",
+        "pretrain recurrent sampled",
+        "pretrain causal_transformer sampled",
         "fine_tuning",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
@@ -82,8 +84,22 @@ def work(
         rule: Any = {"schedule": "reduce_on_plateau", "optimizer": "averaged_sgd", "evaluate_every": 1, "held_out": 0.1}
         halved = Recurrent(**sizes, **rule, learning_rate=500.0, patience=None, clip=9.0)
         return lambda state: tl.pretrain(halved, review_texts, 1, state).fingerprint
-    if kind == "pretrain causal_transformer":
-        sizes = {"layers": 1, "heads": 2, "width": 8, "max_length": 16, "batch_size": 4, "epochs": 1, "held_out": 0.1}
+    if kind == "pretrain recurrent sampled":
+        sizes = {"width": 8, "embedding_width": 8, "epochs": 2, "batch_size": 2, "sequence_length": 64}
+        sampled = Recurrent(**sizes, held_out=0.1, softmax="sampled", samples=30)  # type: ignore[arg-type]
+        return lambda state: tl.pretrain(sampled, review_texts, 1, state).fingerprint
+    if kind.startswith("pretrain causal_transformer"):
+        sizes: dict[str, Any] = {
+            "layers": 1,
+            "heads": 2,
+            "width": 8,
+            "max_length": 16,
+            "batch_size": 4,
+            "epochs": 1,
+            "held_out": 0.1,
+        }
+        if kind.endswith("sampled"):
+            sizes |= {"softmax": "sampled", "samples": 60}
         causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
         return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
     if kind == "fine_tuning":

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.models import _recurrent_network
+from transferlm.models._recurrent_network import Network
 from transferlm.models._stream import StreamReader
 from transferlm.models.recurrent import Recurrent
 from transferlm.storage import open_folder
@@ -204,6 +206,29 @@ def test_the_same_seed_gives_the_same_model(review_texts: list[str]) -> None:
         return small(layers=2).fit(review_texts, seed)
 
     assert made(1).fingerprint == made(1).fingerprint != made(2).fingerprint
+
+
+def test_a_long_context_is_read_in_pieces(recurrent: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with a prompt; nor does what is predicted after it change."""
+
+    def after(prompt: str) -> np.ndarray:
+        return recurrent._continuation(prompt, np.random.default_rng(0)).log_probs()
+
+    text, longest = " ".join(TEXTS * 5), 0
+    whole = recurrent.next_log_probs([text, ""])
+    drawn = after(text)
+    real = Network.states
+
+    def states(self: Network, ids: torch.Tensor, state: Any = None) -> Any:
+        nonlocal longest
+        longest = max(longest, ids.shape[1])
+        return real(self, ids, state)
+
+    monkeypatch.setattr(Network, "states", states)
+    monkeypatch.setattr(_recurrent_network, "_PIECE", 7)
+    assert recurrent.next_log_probs([text, ""]) == pytest.approx(whole, abs=1e-6)
+    assert after(text) == pytest.approx(drawn, abs=1e-6)
+    assert longest == 7
 
 
 # ------------------------------------------------------------------ as an encoder

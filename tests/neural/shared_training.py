@@ -24,6 +24,8 @@ from transferlm.neural.processes import processes
 
 TEXTS = [f"the {noun} was {word} and the {noun} is {word}" for noun in "abcdefg" for word in ("good", "bad", "odd")]
 
+SAMPLED: dict[str, Any] = {"softmax": "sampled", "samples": 6}
+
 
 def recurrent(**changes: Any) -> Recurrent:
     """Three lanes, so that two processes have unequal shares; penalties, random lengths, clipping, averaging."""
@@ -34,10 +36,10 @@ def recurrent(**changes: Any) -> Recurrent:
     return Recurrent(**{**sizes, **rules, **steps, **penalties, **changes})
 
 
-def causal() -> CausalTransformer:
+def causal(**changes: Any) -> CausalTransformer:
     """Three windows a step, and a smaller last step."""
     sizes: Any = {"layers": 1, "heads": 2, "width": 8, "max_length": 16, "batch_size": 3, "epochs": 2, "dropout": 0.0}
-    return CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=280), held_out=0.2, **sizes)
+    return CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=280), held_out=0.2, **sizes, **changes)
 
 
 def masked(model: Any, state: Path | None = None) -> Any:
@@ -141,6 +143,8 @@ def figures(folder: Path, bert: Path) -> dict[str, Any]:
     made = {
         "recurrent": lambda state: tl.pretrain(recurrent(), TEXTS, 1, state),
         "causal": lambda state: tl.pretrain(causal(), TEXTS, 1, state),
+        "recurrent sampled": lambda state: tl.pretrain(recurrent(**SAMPLED), TEXTS, 1, state),
+        "causal sampled": lambda state: tl.pretrain(causal(**SAMPLED), TEXTS, 1, state),
         "masked": lambda state: masked(opened, state),
     }
     found: dict[str, Any] = {name: told(work(folder / name), folder / name) for name, work in made.items()}

@@ -31,6 +31,18 @@ def test_a_spring_is_the_gradient_of_its_energy(uniform: bool) -> None:
     assert anchor.energy(parameters) == pytest.approx(energy.item())
 
 
+@pytest.mark.parametrize("uniform", [True, False])
+def test_a_spring_pulls_rows_that_a_sparse_gradient_does_not_touch(uniform: bool) -> None:
+    dense, sparse = (nn.Parameter(torch.ones(3, 2)) for _ in range(2))
+    dense.grad = torch.tensor([[0.0, 0.0], [1.0, 2.0], [0.0, 0.0]])
+    sparse.grad = dense.grad.to_sparse(1)
+    anchor = Anchor([torch.zeros(3, 2)], 0.5 if uniform else [torch.full((3, 2), 0.5)])
+    anchor.pull([dense])
+    anchor.pull([sparse])
+    assert torch.equal(sparse.grad.to_dense(), dense.grad)
+    assert torch.equal(dense.grad[0], torch.full((2,), 0.5))
+
+
 def test_what_has_no_gradient_is_left_alone() -> None:
     parameter = nn.Parameter(torch.ones(2))
     Anchor([torch.zeros(2)], 1.0).pull([parameter])

@@ -65,7 +65,7 @@ def by_one(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> dict[
         return shared_training.figures(tmp_path_factory.mktemp("one"), bert_folder)
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "causal", "masked"])
+@pytest.mark.parametrize("kind", ["recurrent", "causal", "recurrent sampled", "causal sampled", "masked"])
 def test_two_processes_end_where_one_does(
     kind: str, by_one: dict[str, Any], by_two: tuple[Path, dict[str, Any]]
 ) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from transferlm.errors import SettingError
 from transferlm.neural.readout import Readout
+from transferlm.neural.row_gradients import looked_up_sparsely
+from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 
 __all__ = ["NextTokenLoss"]
@@ -22,23 +26,32 @@ class NextTokenLoss:
 
     Args:
         module: Gives `logits` for `input_ids`.
+        refuse: Whether to refuse a module that does more, as a sampled loss can't follow it.
+
+    Raises:
+        SettingError: It does more, and is refused.
     """
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, refuse: bool = False) -> None:
         self._module, self._layer = module, _output_layer(module)
         self._cross_entropy = VocabularyLoss()
+        if refuse and self._layer is None:
+            kind = type(module).__name__
+            raise SettingError(f"{kind} does more to its scores than its output layer does: choose the full softmax")
 
-    def __call__(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __call__(self, ids: torch.Tensor, targets: torch.Tensor, sampled: SampledLoss | None = None) -> torch.Tensor:
         """Mean nats of the tokens that follow.
 
         Args:
             ids: int64 of shape (texts, tokens).
             targets: The token after each: the same shape.
+            sampled: What estimates them from a sample, or None for the exact ones.
         """
-        found = self.readout(ids, targets)
+        with nullcontext() if sampled is None else looked_up_sparsely(self._module.get_input_embeddings()):
+            found = self.readout(ids, targets)
         if self._layer is None:
             return functional.cross_entropy(found.states.float(), found.targets)
-        return self._cross_entropy(found.states, self._layer.weight, self._layer.bias, found.targets)
+        return (sampled or self._cross_entropy)(found.states, self._layer.weight, self._layer.bias, found.targets)
 
     def readout(self, ids: torch.Tensor, targets: torch.Tensor) -> Readout:
         """What predicts the tokens that follow; where no layer alone scores them, their scores stand for states."""

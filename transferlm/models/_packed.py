@@ -12,6 +12,7 @@ from transferlm.models._next_token_loss import NextTokenLoss
 from transferlm.neural.batching import EpochBatch
 from transferlm.neural.processes import Share
 from transferlm.neural.readout import Readout
+from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
@@ -31,17 +32,25 @@ class PackedReader:
         batch_size: Windows a step.
         seed: Decides their order.
         learning_rate: A peak step size that suits further training.
+        sampled: The loss of training steps, where it isn't the exact one; `mean_loss` is exact always.
     """
 
     def __init__(
-        self, module: Any, stream: np.ndarray, window: int, batch_size: int, seed: int, learning_rate: float = 1e-3
+        self,
+        module: Any,
+        stream: np.ndarray,
+        window: int,
+        batch_size: int,
+        seed: int,
+        learning_rate: float = 1e-3,
+        sampled: SampledLoss | None = None,
     ) -> None:
         self.module, self.stream, self.seed, self.learning_rate = module, stream, seed, learning_rate
         self.window = min(window, len(stream) - 1)
-        self.batch_size = batch_size
+        self.batch_size, self.sampled = batch_size, sampled
         self.device = next(module.parameters()).device
         self._share = Share()
-        self._nats = NextTokenLoss(module)
+        self._nats = NextTokenLoss(module, refuse=sampled is not None)
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
@@ -61,8 +70,10 @@ class PackedReader:
         """Mean nats a token."""
         own = self._share.of(batch.rows)
         if not len(own):
+            if self.sampled is not None:
+                self.sampled.drawn += 1  # the others draw one
             return torch.zeros((), device=self.device)
-        return self._mean(own, self.window) * self._share.weight(len(own), len(batch.rows))
+        return self._mean(own, self.window, self.sampled) * self._share.weight(len(own), len(batch.rows))
 
     def share(self, process: int, processes: int) -> None:
         """From here on `loss` is that of a share of each batch's windows."""
@@ -85,14 +96,16 @@ class PackedReader:
         return total / (len(self.stream) - 1)
 
     def carried(self) -> dict[str, torch.Tensor]:
-        """Nothing: each batch stands alone."""
-        return {}
+        """The samples drawn, for a checkpoint; otherwise each batch stands alone."""
+        return {} if self.sampled is None else self.sampled.carried()
 
     def carry(self, state: dict[str, torch.Tensor]) -> None:
-        """Nothing to go on from."""
+        """Go on from a checkpoint's state."""
+        if self.sampled is not None:
+            self.sampled.carry(state)
 
-    def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
-        return self._nats(*self._windows(starts, length))
+    def _mean(self, starts: np.ndarray, length: int, sampled: SampledLoss | None = None) -> torch.Tensor:
+        return self._nats(*self._windows(starts, length), sampled)
 
     def _windows(self, starts: np.ndarray, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids of windows, and the token after each: int64 of shape (windows, length)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,10 @@ from transferlm.neural.dropout import dropped
 from transferlm.neural.recurrence import Cell, Dropouts, Recurrence, State
 
 __all__ = ["Network"]
+
+
+_PIECE = 4096
+"""Tokens whose states are worked out together, so that memory does not grow with a text."""
 
 
 class Network(nn.Module):
@@ -39,11 +43,22 @@ class Network(nn.Module):
         if tied:
             self.output.weight = self.embedding.weight
 
+    @torch.no_grad()
+    def begin_at(self, log_frequencies: torch.Tensor) -> None:
+        """Predict each token, before anything is learnt, as often as the text has it: shape (vocabulary,)."""
+        self.output.bias.copy_(log_frequencies)
+
     def states(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
         """Top-layer states (texts, tokens, width) and the state to go on from."""
         vectors = self.input_dropout(self._without_words(self.embedding(ids), ids))
         found: tuple[torch.Tensor, State] = self.layers(vectors, state)
         return found
+
+    def in_pieces(self, ids: torch.Tensor, state: State | None = None) -> Iterator[tuple[torch.Tensor, State]]:
+        """As `states`, but a few thousand tokens at a time."""
+        for piece in torch.split(ids, _PIECE, dim=1):
+            states, state = self.states(piece, state)
+            yield states, state
 
     def outputs(self, states: torch.Tensor) -> torch.Tensor:
         """States as the output layer reads them, shape (..., embedding width)."""

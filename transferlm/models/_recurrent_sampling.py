@@ -18,7 +18,7 @@ class StateContinuation(HiddenContinuation):
     """A text of the tokens of a tokenizer, after the end token that opens every text.
 
     Args:
-        network: Gives `states(ids, state)`, `outputs(states)` and `output(outputs)`; it is put into evaluation mode.
+        network: Gives `in_pieces(ids, state)`, `outputs(states)` and `output(outputs)`; it is put into evaluation mode.
         tokenizer: Writes and reads its tokens.
         prompt: How the text begins.
     """
@@ -48,7 +48,10 @@ class StateContinuation(HiddenContinuation):
 
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
-        states, self._state = self._network.states(torch.tensor([ids], device=self._device), self._state)  # type: ignore[operator]
-        outputs: torch.Tensor = self._network.outputs(states[0])  # type: ignore[operator]
-        self.hidden = outputs.cpu().numpy()
+        found, given = [], torch.tensor([ids], device=self._device)
+        for states, state in self._network.in_pieces(given, self._state):  # type: ignore[operator]
+            self._state = state
+            outputs: torch.Tensor = self._network.outputs(states[0])  # type: ignore[operator]
+            found.append(outputs.cpu().numpy())
+        self.hidden = np.concatenate(found)
         self._logits: torch.Tensor = self._network.output(outputs[-1])  # type: ignore[operator]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from transferlm.errors import SettingError
 from transferlm.models._recurrent_network import Network
+from transferlm.models._sampled import check_softmax
 from transferlm.neural.recurrence import Cell, Dropouts
 
 __all__ = ["PRESETS", "RecurrentSettings", "check", "network", "widths"]
@@ -80,6 +81,8 @@ class RecurrentSettings(Protocol):
     activation_penalty: float
     slowness_penalty: float
     tied: bool
+    softmax: Literal["full", "sampled"]
+    samples: int
     batch_size: int
     sequence_length: int
     random_lengths: bool
@@ -99,6 +102,7 @@ def check(model: RecurrentSettings) -> None:
     """
     if model.cell not in get_args(Cell):
         raise SettingError(f"cell {model.cell!r}: choose {', '.join(get_args(Cell))}")
+    check_softmax(model)
     for name in _COUNTS:
         if getattr(model, name) < 1:
             raise SettingError(f"{name} {getattr(model, name)}: give 1 or more")

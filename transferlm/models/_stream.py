@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from transferlm.models._recurrent_network import Network
 from transferlm.neural.processes import Share
 from transferlm.neural.readout import Readout
 from transferlm.neural.recurrence import State
+from transferlm.neural.row_gradients import looked_up_sparsely
+from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 from transferlm.seeding import derive
 
@@ -32,13 +35,20 @@ class StreamReader:
         lanes: Stretches read side by side.
         steps: Tokens of a lane a training step.
         learning_rate: A peak step size that suits further training.
+        sampled: The loss of training steps, where it isn't the exact one; `mean_loss` is exact always.
 
     Raises:
         DataError: The stream is too short for one token a lane.
     """
 
     def __init__(
-        self, network: Network, stream: np.ndarray, lanes: int, steps: int, learning_rate: float = 1e-3
+        self,
+        network: Network,
+        stream: np.ndarray,
+        lanes: int,
+        steps: int,
+        learning_rate: float = 1e-3,
+        sampled: SampledLoss | None = None,
     ) -> None:
         self.module: nn.Module = network
         self._network = network
@@ -53,7 +63,7 @@ class StreamReader:
         self.inputs = stream[: lanes * self.length].reshape(lanes, -1)
         self.targets = stream[1 : lanes * self.length + 1].reshape(lanes, -1)
         self.state: State | None = None
-        self._cross_entropy = VocabularyLoss()
+        self.sampled, self._exact = sampled, VocabularyLoss()
         self._weight = 1.0
 
     def batches(self, epoch: int) -> Sequence[range]:  # noqa: ARG002 - the stream has one order
@@ -66,7 +76,7 @@ class StreamReader:
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        return self._read(part)[0] * self._weight
+        return self._read(part, self.sampled)[0] * self._weight
 
     def share(self, process: int, processes: int) -> None:
         """From here on `loss` is that of a share of the lanes."""
@@ -76,28 +86,33 @@ class StreamReader:
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
-        total = sum(float(self.loss(part)) * self.tokens(part) for part in StreamReader.batches(self, 0))
-        return total / (self.length * self.lanes)
+        total = sum(float(self._read(part)[0]) * self.tokens(part) for part in StreamReader.batches(self, 0))
+        return total * self._weight / (self.length * self.lanes)
 
     def carried(self) -> dict[str, torch.Tensor]:
-        """The recurrent state, for a checkpoint."""
-        return {str(place): part for place, part in enumerate(self.state or ())}
+        """The recurrent state, and the samples drawn, for a checkpoint."""
+        drawn = {} if self.sampled is None else self.sampled.carried()
+        return drawn | {str(place): part for place, part in enumerate(self.state or ())}
 
     def carry(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a checkpoint's state."""
-        self.state = tuple(state[str(place)] for place in range(len(state))) or None
+        if self.sampled is not None:
+            self.sampled.carry(state)
+        places = sorted((name for name in state if name.isdigit()), key=int)
+        self.state = tuple(state[place] for place in places) or None
 
     def readout(self, part: range) -> Readout:
         """What one step predicts; the state goes on as in `loss`."""
         outputs, layer = self._network.outputs(self._states(part)), self._network.output
         return Readout(outputs.flatten(0, 1), layer, self._part(self.targets, part).flatten(), layer.out_features)
 
-    def _read(self, part: range) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _read(self, part: range, sampled: SampledLoss | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
-        states = self._states(part)
+        with nullcontext() if sampled is None else looked_up_sparsely(self._network.embedding):
+            states = self._states(part)
         outputs, layer = self._network.outputs(states), self._network.output
         wanted = self._part(self.targets, part).flatten()
-        nats = self._cross_entropy(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
+        nats = (sampled or self._exact)(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
         return nats, states, outputs
 
     def _states(self, part: range) -> torch.Tensor:
@@ -136,8 +151,9 @@ class RegularisedReader(StreamReader):
         random_lengths: bool,
         activation: float,
         slowness: float,
+        sampled: SampledLoss | None = None,
     ) -> None:
-        super().__init__(network, stream, lanes, steps)
+        super().__init__(network, stream, lanes, steps, sampled=sampled)
         self.seed, self.random_lengths = seed, random_lengths
         self.activation, self.slowness = activation, slowness
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -154,7 +170,7 @@ class RegularisedReader(StreamReader):
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step."""
-        nats, states, outputs = self._read(part)
+        nats, states, outputs = self._read(part, self.sampled)
         if self.activation or self.slowness:
             self._last = states, outputs
         return nats * self._weight

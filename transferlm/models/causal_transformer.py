@@ -30,6 +30,7 @@ from transferlm.models._key_value_reading import read_on
 from transferlm.models._key_value_sampling import KeyValueContinuation
 from transferlm.models._packed import PackedReader
 from transferlm.models._pretrainable import Pretrainable
+from transferlm.models._sampled import check_softmax, sampled_loss
 from transferlm.models._scored_texts import opening_of, refuse_context, scored_texts
 from transferlm.models._training import Training
 from transferlm.models._window_scorer import WindowScorer
@@ -84,6 +85,11 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     pooling: Literal["weighted_mean", "last"] = "weighted_mean"
     """How token states become a text's vector: their mean with weights that rise with the place, as later states have
     seen more (Muennighoff 2022, eq. 2), or the last one (Radford et al. 2018)."""
+    softmax: Literal["full", "sampled"] = "full"
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step
+    costs little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
+    samples: int = 4096
+    """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     epochs: int = 5
     """Passes over the corpus."""
     batch_size: int = 16
@@ -103,7 +109,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     patience: int | None = 3
     """Evaluations without improvement before stopping; none runs to the end."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling", "softmax", "samples"})
     default_tokenizer: ClassVar[str] = "byte_pair"
     step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 5e-3, "rms": 1e-4})
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
@@ -126,6 +132,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         for name in ("dropout", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
+        check_softmax(self)
         Settings.of(self)
 
     def check_settings(self) -> None:
@@ -188,7 +195,13 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         """The causal loss over the corpus in packed windows, at a quarter of the first training's step size."""
         stream = token_store(corpus, self._reader(), cache_folder() / "tokens")
         return PackedReader(
-            self.module, stream, self.max_length, batch_size or self.batch_size, seed, self.learning_rate / 4
+            self.module,
+            stream,
+            self.max_length,
+            batch_size or self.batch_size,
+            seed,
+            self.learning_rate / 4,
+            sampled_loss(self, stream, self.vocabulary.size, seed),
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:

@@ -22,6 +22,7 @@ from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
+from transferlm.models._sampled import sampled_loss
 from transferlm.models._scored_texts import refuse_context, scored_texts
 from transferlm.models._stream import RegularisedReader, StreamReader
 from transferlm.models._training import Training
@@ -90,6 +91,11 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     """Weight of the mean squared step from state to state (Merity et al. 2018, section 4.6: beta)."""
     tied: bool = True
     """Whether input and output share one table (Press & Wolf 2017): half the parameters, lower perplexity."""
+    softmax: Literal["full", "sampled"] = "full"
+    """Cross entropy of training steps: over the whole vocabulary, or estimated from a sample of it, so that a step
+    costs little more with a large one. Scores, held-out losses and texts drawn are exact either way."""
+    samples: int = 4096
+    """Tokens that the sampled softmax draws a step, as often as the corpus has them to the power of 3/4."""
     max_length: int = 512
     """Tokens of a text that are read when it is encoded; scoring always reads the whole text."""
     epochs: int = 5
@@ -127,7 +133,7 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     patience: int | None = 3
     """Evaluations without improvement before stopping; none runs to the end."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "softmax", "samples"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     default_tokenizer: ClassVar[str] = "word"
     step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 0.2, "rms": 1e-3})
@@ -166,15 +172,20 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
 
     def training(self, corpus: Corpus, seed: int = 0) -> Training:
         """Truncated back-propagation over the corpus as one stream, with the settings' regularisation."""
+        stream = self._stream(corpus)
+        sampled = sampled_loss(self, stream, self.vocabulary.size, seed)
+        if sampled is not None and not self.trained:
+            self.module.begin_at(sampled.log_frequencies)
         reader = RegularisedReader(
             self.module,
-            self._stream(corpus),
+            stream,
             self.batch_size,
             self.sequence_length,
             seed=derive(seed, "stream"),
             random_lengths=self.random_lengths,
             activation=self.activation_penalty,
             slowness=self.slowness_penalty,
+            sampled=sampled,
         )
         penalised = self.activation_penalty or self.slowness_penalty
         return Training(
@@ -184,14 +195,15 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
             pace=reader.pace if self.random_lengths else None,
         )
 
-    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:
         """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
 
         Lanes are as many as `batch_size` says, fewer where the corpus is too short for one step in each.
         """
         stream = self._stream(corpus)
         lanes = max(1, min(batch_size or self.batch_size, (len(stream) - 1) // self.sequence_length))
-        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4)
+        sampled = sampled_loss(self, stream, self.vocabulary.size, seed)
+        return StreamReader(self.module, stream, lanes, self.sequence_length, self.learning_rate / 4, sampled)
 
     def _stream(self, corpus: Corpus) -> np.ndarray:
         return token_store(corpus, self._reader(), cache_folder() / "tokens")
@@ -287,8 +299,9 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         with torch.inference_mode():
             for t in self._reader().encode(contexts):
                 ids = torch.from_numpy(np.concatenate([[end], t.ids]).astype(np.int64)[None]).to(self._device)
-                states, _ = self.module.states(ids)
-                logits = self.module.logits(states[:, -1])
+                for states, _ in self.module.in_pieces(ids):
+                    last = states[:, -1]
+                logits = self.module.logits(last)
                 rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
         return np.stack(rows) if rows else np.empty((0, len(self._reader())))
 

@@ -30,6 +30,8 @@ class Anchor:
         for place, (parameter, home) in enumerate(zip(parameters, self.home, strict=True)):
             if parameter.grad is None:
                 continue
+            if parameter.grad.is_sparse:  # rows that the loss doesn't touch are pulled too
+                parameter.grad = parameter.grad.to_dense()
             if isinstance(self.stiffness, float):
                 parameter.grad.add_(parameter - home, alpha=self.stiffness)
             else:

@@ -18,6 +18,7 @@ from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.optimizers import Group, optimizer
 from transferlm.neural.precision import autocast, in_bfloat16
 from transferlm.neural.processes import processes
+from transferlm.neural.row_gradients import clip_gradients
 from transferlm.neural.run_state import put_back, taken
 from transferlm.neural.schedules import factor, on_plateau
 from transferlm.neural.settings import Settings
@@ -153,7 +154,7 @@ class _Run(Generic[B]):
         self._set_rates(part)
         self._gradients(part)
         if self.settings.clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            clip_gradients(self.parameters, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.averages.add()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from transferlm.neural.row_gradients import RowAdamW, RowSGD
 from transferlm.neural.settings import Settings
 
 __all__ = ["Group", "optimizer"]
@@ -28,7 +29,8 @@ def optimizer(
     """The settings' optimizer over the groups' parameters.
 
     `adamw` is that of Loshchilov & Hutter (2019). The others are stochastic gradient descent without momentum, whose
-    weight decay is an L2 term in the gradient; what averaging adds is in `neural/averaging.py`.
+    weight decay is an L2 term in the gradient; what averaging adds is in `neural/averaging.py`. Sparse gradients move
+    their own rows only (`neural/row_gradients.py`).
     """
     undecayed = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
     options: list[dict[str, Any]] = []
@@ -41,5 +43,5 @@ def optimizer(
     fused = device.type in ("cpu", "cuda")
     given = [o for o in options if o["params"]]
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(given, betas=settings.betas, fused=fused)
-    return torch.optim.SGD(given, fused=fused)
+        return RowAdamW(given, betas=settings.betas, fused=fused)
+    return RowSGD(given, fused=fused)

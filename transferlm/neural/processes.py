@@ -60,15 +60,18 @@ class Processes:
         """
         if self.count == 1:
             return figures
-        present = torch.tensor([p.grad is not None for p in parameters], device=figures.device, dtype=torch.float32)
-        gradients = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+        kinds = [[p.grad is not None, p.grad is not None and p.grad.is_sparse] for p in parameters]
+        present = torch.tensor(kinds, device=figures.device, dtype=torch.float32).flatten()
+        gradients = [(torch.zeros_like(p) if p.grad is None else p.grad.to_dense()).flatten() for p in parameters]
         whole = torch.cat([*gradients, present, figures.float()])
         distributed.all_reduce(whole)
         whole /= self.count
         sizes = [p.numel() for p in parameters]
-        *means, present, figures = torch.split(whole, [*sizes, len(parameters), len(figures)])
-        for parameter, mean, there in zip(parameters, means, present.tolist(), strict=True):
-            parameter.grad = mean.view_as(parameter).to(parameter.dtype) if there else None
+        *means, present, figures = torch.split(whole, [*sizes, 2 * len(parameters), len(figures)])
+        for parameter, mean, (there, rows) in zip(parameters, means, present.view(-1, 2).tolist(), strict=True):
+            # Sparse only where it is so everywhere: its rows alone are moved.
+            gradient = mean.view_as(parameter).to(parameter.dtype)
+            parameter.grad = (gradient.to_sparse(1) if rows == there else gradient) if there else None
         return figures
 
     def told(self, thing: T) -> T:

@@ -50,7 +50,10 @@ class WorkingWeights:
             assert parameter.grad is not None
             place = self._place[id(parameter)]
             master = self._masters[place]
-            if master.grad is None:
+            if parameter.grad.is_sparse:
+                gradient = parameter.grad.to(master.dtype)
+                master.grad = gradient if master.grad is None else master.grad + gradient
+            elif master.grad is None:
                 master.grad = self._gradients[place].copy_(parameter.grad)
             else:
                 master.grad.add_(parameter.grad)
