@@ -9,14 +9,17 @@ import numpy as np
 import torch
 
 from transferlm.models._causal import Window, strided_windows
+from transferlm.models._next_token_loss import output_layer
 from transferlm.neural.batching import by_length
 
 __all__ = ["WindowScorer"]
 
 _TOKENS = 4096
 """Tokens that pass through the body together: more take more memory and save no time on two cores."""
+_ENOUGH = 512
+"""Tokens that keep a processor's products busy: beyond them padding costs what it takes."""
 _LOGITS = 1 << 26
-"""Most logits at once, 256 MB: a large vocabulary bounds the tokens below those above."""
+"""Most logits at once, 256 MB, of a body whose scores are more than one layer's: they bound the tokens above."""
 _ROWS = 256
 """Positions whose softmax is computed together, so that its intermediate results stay near what caches hold."""
 
@@ -45,7 +48,10 @@ class WindowScorer:
     def __init__(self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray) -> None:
         self.module, self.window, self.opening, self.prefix = module.eval(), window, opening, prefix
         self.device = next(module.parameters()).device
-        self.tokens = max(window, min(_TOKENS, _LOGITS // module.config.get_text_config().vocab_size))
+        self._layer = output_layer(module)
+        scores = module.config.get_text_config().vocab_size if self._layer is None else 1
+        self.tokens = max(window, min(_TOKENS, _LOGITS // scores))
+        self._enough = _ENOUGH if self.device.type == "cpu" else None
         self.context: np.ndarray | None = None
 
     def alone(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -80,7 +86,7 @@ class WindowScorer:
             for window in strided_windows(len(ids) - 1, self.window, done=done)
         ]
         lengths = np.array([job.window.stop - job.window.start for job in jobs], dtype=np.int64)
-        for rows in by_length(lengths, tokens=self.tokens):
+        for rows in by_length(lengths, tokens=self.tokens, enough=self._enough):
             batch = [jobs[row] for row in rows]
             block = np.zeros((len(batch), lengths[rows].max()), dtype=np.int64)
             wanted = np.full(block.shape, -1, dtype=np.int64)
@@ -95,13 +101,17 @@ class WindowScorer:
 
     def _log_probs(self, block: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Log-probabilities where `wanted` names a token after the one in `block`, row by row: float64."""
-        logits = self.module(input_ids=torch.from_numpy(block).to(self.device), use_cache=False).logits
+        given = torch.from_numpy(block).to(self.device)
+        if self._layer is None:
+            states = self.module(input_ids=given, use_cache=False).logits
+        else:
+            states = self.module.base_model(input_ids=given, use_cache=False).last_hidden_state
         inside = torch.from_numpy(np.flatnonzero(wanted >= 0)).to(self.device)
         ids = torch.from_numpy(wanted[wanted >= 0]).to(self.device)
-        flat = logits.flatten(0, 1)
+        flat = states.flatten(0, 1)
         parts = []
         for places, own in zip(torch.split(inside, _ROWS), torch.split(ids, _ROWS), strict=True):
-            rows = flat[places].float()
-            parts.append(torch.log_softmax(rows, dim=1).gather(1, own[:, None])[:, 0])
+            rows = flat[places] if self._layer is None else self._layer(flat[places])
+            parts.append(torch.log_softmax(rows.float(), dim=1).gather(1, own[:, None])[:, 0])
         found: np.ndarray = torch.cat(parts).double().cpu().numpy()
         return found

@@ -26,7 +26,7 @@ from transferlm.models._causal_shapes import (
 )
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._huggingface import attend_by, expect_no_mask, silent
-from transferlm.models._key_value_sampling import KeyValueContinuation
+from transferlm.models._key_value_sampling import KeyValueTexts
 from transferlm.models._packed import PackedReader
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
@@ -289,12 +289,15 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
 
         Of a context beyond `max_length` the last tokens are read.
         """
-        rows = [self._continuation(text).log_probs() for text in contexts]
-        return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
+        rows = [self._texts(text, 1).logits().double().log_softmax(dim=-1).cpu().numpy() for text in contexts]
+        return np.concatenate(rows) if rows else np.empty((0, self.vocabulary.size))
 
-    def _continuation(self, prompt: str, generator: np.random.Generator | None = None) -> KeyValueContinuation:  # noqa: ARG002
-        tokenizer = self._reader()
-        return KeyValueContinuation(self.module, tokenizer, self._opening(), self.max_length, prompt)
+    def _continuations(self, prompt: str, generators: Sequence[np.random.Generator]) -> KeyValueTexts:
+        return self._texts(prompt, len(generators))
+
+    def _texts(self, prompt: str, count: int) -> KeyValueTexts:
+        reader = self._reader()
+        return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count)
 
     @property
     def fingerprint(self) -> str:
