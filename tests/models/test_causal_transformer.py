@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 import transferlm as tl
+from transferlm.errors import ModelFolderError
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.causal_transformer import CausalTransformer
 from transferlm.text.tokenizers.byte_pair import BytePair
@@ -255,6 +258,15 @@ def test_what_is_drawn_keeps_the_space_that_sentence_piece_tokens_begin_with(tmp
         assert texts.text(0) == text
 
 
+def test_gpt2s_activation_is_one_operation_and_the_same_function(folders: dict[str, Path]) -> None:
+    ours, theirs, _ = opened(folders["gpt2"])
+    assert theirs.config.activation_function == ours.module.config.activation_function == "gelu_new"
+    mine, its = (model.transformer.h[0].mlp.act for model in (ours.module, theirs))
+    assert type(mine) is torch.nn.GELU
+    points = torch.linspace(-8, 8, 1001)
+    assert torch.allclose(mine(points), its(points), atol=1e-6)
+
+
 # ------------------------------------------------------------------ other architectures
 
 
@@ -287,3 +299,45 @@ def test_other_decoders_give_transformers_numbers_too(kind: str, tmp_path: Path)
     assert ours.encode(TEXTS).features.shape == (len(TEXTS), ours.encoding_width)
     assert len(ours.layer_groups()) == 3
     assert ours.untrained(1).fingerprint != ours.fingerprint
+
+
+# ------------------------------------------------------------------ folders that are refused
+
+
+def said(folder: Path, tmp_path: Path, **changes: Any) -> Path:
+    """A copy of the folder whose `config.json` says something else."""
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "told"),
+    [
+        ("llama", {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}, "code of its own"),
+        ("llama", {"_attn_implementation": "evil/kernel"}, "code of its own"),
+        ("gpt2", {"attn_implementation": "evil/kernel@main"}, "code of its own"),
+        ("llama", {"text_config": {"auto_map": {"AutoModel": "evil.Model"}}}, "code of its own"),
+        ("gpt2", {"n_layer": 10**13}, "layers, the weights"),
+        ("gpt2", {"n_layer": 1}, "tells of 1 layers, the weights hold"),
+        ("llama", {"num_hidden_layers": 10**6}, "layers, the weights"),
+        ("llama", {"num_key_value_heads": 10**6}, "parameters, the weights hold"),
+        ("llama", {"intermediate_size": 10**9}, "parameters, the weights hold"),
+        ("gpt2", {"vocab_size": "many"}, "expected int, got str"),
+        ("gpt2", {"n_embd": None}, "n_embd"),
+        ("gpt2", {"n_embd": -32}, "width -32: give 1 or more"),
+        ("llama", {"num_attention_heads": 0}, "modulo by zero"),
+        ("llama", {"num_attention_heads": 3}, "not a multiple of the number of attention heads"),
+        ("llama", {"pad_token_id": 10**9}, "[Pp]adding"),
+        ("llama", {"dtype": "float99"}, "float99"),
+        ("gpt2", {"vocab_size": 1}, "has another shape"),
+        ("gpt2", {"model_type": ["gpt2"]}, "no family opens model_type"),
+    ],
+)
+def test_hostile_configurations_are_refused_in_one_line(
+    kind: str, changes: dict[str, Any], told: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelFolderError, match=told) as refused:
+        tl.load(said(folders[kind], tmp_path, **changes))
+    assert "copied" in str(refused.value)

@@ -68,3 +68,21 @@ def test_pieces_without_special_tokens() -> None:
 def test_pieces_need_room(bert_folder: Path) -> None:
     with pytest.raises(SettingError, match="give 3 or more"):
         list(Pretrained(folder=str(bert_folder)).pieces(["film"], 2))
+
+
+@pytest.mark.parametrize("ending", [".ids", ".starts"])
+@pytest.mark.parametrize("kept", [0, 4, 10, -4, -8, None])
+def test_files_that_were_cut_off_or_lost_are_written_anew(ending: str, kept: int | None, tmp_path: Path) -> None:
+    def read() -> list[list[int]]:
+        rows = token_rows(
+            ["a", "b"], lambda _: [np.arange(3, dtype=np.int32), np.arange(2, dtype=np.int32)], "key", tmp_path
+        )
+        return [row.tolist() for row in rows]
+
+    told = read()
+    (path,) = (path for path in tmp_path.iterdir() if path.name.endswith(ending))
+    whole = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(whole[:kept])
+    assert read() == told == [[0, 1, 2], [0, 1]]

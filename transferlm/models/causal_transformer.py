@@ -25,7 +25,7 @@ from transferlm.models._causal_shapes import (
     shaped,
 )
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._huggingface import attend_by, expect_no_mask, silent
+from transferlm.models._huggingface import attend_by, expect_no_mask, one_kernel_gelu, silent
 from transferlm.models._key_value_sampling import KeyValueTexts
 from transferlm.models._packed import PackedReader
 from transferlm.models._window_scorer import WindowScorer
@@ -316,7 +316,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one."""
-        model = made_from(cls, folder) if folder.manifest else cls(**settings_of(folder))
+        model = made_from(cls, folder) if folder.manifest else cls._of_others(folder)
         if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
             raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
         model.tokenizer = Tokenizer.load(folder.path)
@@ -330,6 +330,13 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         model._learnt = folder.said("model").get("trained", True)
         model.check_settings()
         return model
+
+    @classmethod
+    def _of_others(cls, folder: storage.Folder) -> Self:
+        try:
+            return cls(**settings_of(folder))
+        except SettingError as error:
+            raise ModelFolderError(f"{folder.path}: config.json describes no model of ours ({error})") from None
 
     def _reader(self) -> Tokenizer:
         if self.tokenizer is None or not self.tokenizer.trained:
@@ -352,6 +359,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
 
     def _place(self, module: Any) -> None:
         quicken(module)
+        one_kernel_gelu(module)
         attend_by(module)
         expect_no_mask(module)
         self.module = module.to(best_device()).eval()

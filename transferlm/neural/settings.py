@@ -71,7 +71,7 @@ class Settings:
                 raise SettingError(f"{name} {value}: give 1 or more")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise SettingError(f"learning_rate {self.learning_rate}: give a number above 0")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise SettingError(f"weight_decay {self.weight_decay}: give 0 or more")
         if self.clip is not None and not self.clip > 0:
             raise SettingError(f"clip {self.clip}: give a number above 0")
