@@ -46,7 +46,7 @@ def updates(quick: bool) -> dict[str, tl.updates.Update]:
 def reviews(source: str, train: int, test: int) -> Parts:
     """Two parts of a fetched set of reviews, duplicates removed across both."""
     whole = tl.read(tl.fetch(source) / f"{source}.csv", tl.tasks.Classification())
-    made = split(whole.texts, whole.targets.tolist(), (train, test), seed=0)
+    made = split(whole.strings, whole.targets.tolist(), (train, test), seed=0)
     first, second = (whole.subset(rows, f"{source} ({len(rows):,} rows)") for rows in made.parts)
     return first, second
 
@@ -67,7 +67,7 @@ def measure(encoder: str, parts: Callable[[], Parts], quick: bool) -> dict[str, 
     sources, told = {PARENT: parent}, {}
     for name, method in updates(quick).items():
         started = time.perf_counter()
-        found = tl.update(parent, train.texts, method)
+        found = tl.update(parent, train.strings, method)
         sources[name] = found.model
         told[name] = {"seconds": time.perf_counter() - started, "scores": found.model.lineage.scores}
     strategies = [tl.strategies.FeatureExtraction(), tl.strategies.FineTuning()][: 1 if quick else 2]

@@ -83,7 +83,8 @@ def textbook(model: CausalTransformer, reader: Any, steps: int, autocast: bool) 
     """Train a copy in the plain loop, put what it learnt into `model`, and tell the seconds."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    end = model.pad_id
+    assert model.tokenizer is not None
+    end = model.tokenizer.end_id
     sizes: Any = {"vocab_size": VOCABULARY, "n_positions": LENGTH, "n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
     config = GPT2Config(**sizes, pad_token_id=end, bos_token_id=end, eos_token_id=end)
     network = GPT2LMHeadModel(config)

@@ -19,7 +19,7 @@ from transferlm.text.splits import split
 def parts(source: str, *sizes: int) -> list[tl.Examples]:
     """Parts of a fetched set of reviews: duplicates removed first, across all parts, then stratified and seeded."""
     reviews = tl.read(tl.fetch(source) / f"{source}.csv", tl.tasks.Classification())
-    made = split(reviews.texts, reviews.targets.tolist(), sizes, seed=0)
+    made = split(reviews.strings, reviews.targets.tolist(), sizes, seed=0)
     say(f"{source}: {len(reviews):,} reviews, {made.exact:,} exact and {made.near:,} near duplicates removed")
     return [reviews.subset(rows, f"{source} ({len(rows):,} rows)") for rows in made.parts]
 
@@ -50,7 +50,7 @@ def chinese(folder: Path) -> None:
         learning_rate=3e-3,
     )
     sources = {
-        "characters": tl.pretrain(reader, unlabelled.texts),
+        "characters": tl.pretrain(reader, unlabelled.strings),
         "use-multilingual": tl.load(tl.fetch("use-multilingual")),
     }
     strategies = [tl.strategies.FeatureExtraction()]

@@ -52,7 +52,10 @@ Work = Callable[[Path | None], str]
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
         "denoising",
+        "distillation",
         "dynamic_evaluation",
+        "elastic_weight_consolidation",
+        "experience_replay",
     ]
 )
 def work(
@@ -96,6 +99,12 @@ def work(
         "continued_pretraining recurrent": (tl.updates.ContinuedPretraining(steps=8), recurrent),
         "continued_pretraining masked_transformer": (tl.updates.ContinuedPretraining(steps=5, head_steps=4), bert),
         "contrastive_pretraining": (tl.updates.ContrastivePretraining(steps=8, batch_size=8), bert),
+        "distillation": (tl.updates.Distillation(steps=8), recurrent),
+        "elastic_weight_consolidation": (
+            tl.updates.ElasticWeightConsolidation(steps=8, information_tokens=500),
+            recurrent,
+        ),
+        "experience_replay": (tl.updates.ExperienceReplay(steps=8, written=4), recurrent),
         "dynamic_evaluation": (tl.updates.DynamicEvaluation(rule="sgd", learning_rate=0.3), recurrent),
         "denoising": (tl.updates.Denoising(steps=8, batch_size=8), bert),
     }

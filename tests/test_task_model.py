@@ -19,7 +19,7 @@ from transferlm.models.base import Model
 from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
 from transferlm.task_model import Scores, TaskModel
-from transferlm.tasks.base import Examples
+from transferlm.tasks.base import Examples, LabelPrediction
 from transferlm.tasks.classification import Classification
 
 Maker = Callable[..., Examples]
@@ -86,7 +86,7 @@ def test_scores_are_the_tasks_metrics(made: TaskModel, make_examples: Maker) -> 
 
 
 def test_a_text_read_in_part_stands_in_the_scores() -> None:
-    scores = Scores({"accuracy": 0.5}, np.array([0]), np.array([[1.0]]), 0.25, np.array([0]), ("good",))
+    scores = Scores({"accuracy": 0.5}, [LabelPrediction("good", 1.0)], 0.25, ("good",))
     assert str(scores) == "accuracy 0.5000, 25.0% of each text read"
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         combine,
         compress,
         evaluate,
+        find_learning_rate,
         load,
         pretrain,
         read,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         with_dynamic_evaluation,
     )
     from transferlm.models.base import Model
+    from transferlm.neural.tensorboard import tensorboard
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
     from transferlm.tasks.base import Examples
@@ -67,9 +69,11 @@ _HOMES = {
     "compress": "lifecycle",
     "evaluate": "lifecycle",
     "fetch": "sources",
+    "find_learning_rate": "lifecycle",
     "load": "lifecycle",
     "pretrain": "lifecycle",
     "read": "lifecycle",
+    "tensorboard": "neural.tensorboard",
     "transfer": "lifecycle",
     "untrained": "lifecycle",
     "update": "lifecycle",
@@ -98,12 +102,14 @@ __all__ = [
     "compress",
     "evaluate",
     "fetch",
+    "find_learning_rate",
     "load",
     "models",
     "pretrain",
     "read",
     "strategies",
     "tasks",
+    "tensorboard",
     "tokenizers",
     "transfer",
     "untrained",

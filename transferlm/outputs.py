@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["Output"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Output", "Stretch"]
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,21 @@ class Output:
     per: Literal["text", "token"]
     size: int
     link: Literal["softmax", "sigmoid", "squared", "span"]
+
+    def __str__(self) -> str:
+        return f"{self.link} a {self.per}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """The scores of a text's tokens that a model read together: a long text has several stretches, which overlap.
+
+    Attributes:
+        offsets: int32 of shape (tokens, 2): each token's characters in the text (in a pair, in the second one).
+        scores: float32 of shape (tokens, size).
+        whole: float32 of shape (size,): scores of the special token that stands for all that was read.
+    """
+
+    offsets: np.ndarray
+    scores: np.ndarray
+    whole: np.ndarray

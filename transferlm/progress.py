@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
+from transferlm import launched
+
 __all__ = ["Progress", "quiet", "say", "track"]
 
 T = TypeVar("T")
@@ -34,10 +36,14 @@ def quiet(silence: bool = True) -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """One line to the person at the terminal, on standard error."""
-    if not _silenced:
+    """One line to the person at the terminal, on standard error; of several processes the main one says it."""
+    if _audible():
         sys.stderr.write(message.rstrip("\n") + "\n")
         sys.stderr.flush()
+
+
+def _audible() -> bool:
+    return launched.main_process() and not _silenced
 
 
 def duration(seconds: float) -> str:
@@ -83,7 +89,7 @@ class Progress:
         _open -= 1
         if self._drawn and sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
-        if self._drawn and exception[0] is None and not _silenced:
+        if self._drawn and exception[0] is None and _audible():
             elapsed = time.monotonic() - self._started
             say(f"{self.description}: {self.done:,.0f} {self.unit} in {duration(elapsed)}{self._noted()}")
 
@@ -92,7 +98,7 @@ class Progress:
         self.done += steps
         if note is not None:
             self.note = note
-        if _silenced or not self._outermost:
+        if not _audible() or not self._outermost:
             return
         now = time.monotonic()
         terminal = sys.stderr.isatty()

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from transferlm import launched
 from transferlm.errors import ModelFolderError
 
 __all__ = [
@@ -106,7 +107,8 @@ def _versions() -> dict[str, str]:
 def written_whole(folder: str | Path) -> Iterator[Path]:
     """Yield a scratch folder that takes the place of `folder` when the block ends, or vanishes if it fails.
 
-    A model that already stands there is replaced; anything else there is left alone.
+    A model that already stands there is replaced; anything else there is left alone. Of several processes that a
+    launcher started the main one writes; what the others put into their scratch folder vanishes.
 
     Raises:
         ModelFolderError: `folder` exists and is not a model folder or an empty folder.
@@ -116,6 +118,8 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
     try:
         yield scratch
+        if not launched.main_process():
+            return
         _flush(scratch)
         scratch.chmod(0o755)
         _put_in_place(scratch, target)
@@ -130,6 +134,8 @@ def refuse_occupied(folder: str | Path) -> Path:
         ModelFolderError: Something that is no model stands there.
     """
     target = Path(folder)
+    if not launched.main_process():
+        return target  # the main process may have written it by now
     if target.exists() and not (target.is_dir() and (_is_ours(target) or not any(target.iterdir()))):
         raise ModelFolderError(f"{target} exists and is no model folder: choose another place to write to")
     return target

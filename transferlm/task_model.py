@@ -11,81 +11,32 @@ from typing import Any, Self
 import numpy as np
 
 from transferlm import catalog, storage
-from transferlm.errors import DataError, ModelFolderError, SettingError
-from transferlm.measure.calibration import expected_calibration_error
-from transferlm.measure.confusion import by_label, confusion_matrix
-from transferlm.models.base import Encoder, Model, card
-from transferlm.tasks.base import Examples, Prediction, Task
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.measure.task_scores import ClassScores, Scores, score_of
+from transferlm.models._inputs import encoded, features_apart, scored_tokens
+from transferlm.models.base import Encoder, GradientTrained, Model, card
+from transferlm.tasks.base import Examples, Prediction, Task, gives_probabilities, probabilities
+from transferlm.text.framing import Text, flat
 from transferlm.text.windows import windows
 
-__all__ = ["Scores", "TaskModel", "body_of"]
+__all__ = ["ClassScores", "Scores", "TaskModel", "body_of"]
 
 HEAD = "head.safetensors"
 
 
-@dataclass(frozen=True)
-class Scores:
-    """How a task model did on labelled examples.
-
-    Attributes:
-        metrics: Metric name -> value between 0 and 1.
-        predicted: Predicted class indices, int64 of shape (texts,).
-        probabilities: float64 of shape (texts, labels).
-        share_read: Mean share of each text's characters that the model read.
-        targets: True class indices, int64 of shape (texts,).
-        labels: Label names in the order of their indices.
-    """
-
-    metrics: dict[str, float]
-    predicted: np.ndarray
-    probabilities: np.ndarray
-    share_read: float
-    targets: np.ndarray
-    labels: tuple[str, ...]
-
-    @property
-    def confusion(self) -> np.ndarray:
-        """Counts of (true label, predicted label): int64 of shape (labels, labels), true labels in rows."""
-        return confusion_matrix(self.targets, self.predicted, len(self.labels))
-
-    @property
-    def by_label(self) -> dict[str, dict[str, float]]:
-        """Label -> its precision, recall, F1 and number of texts."""
-        return by_label(self.confusion, self.labels)
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error: how far confidence is from accuracy, between 0 and 1."""
-        return expected_calibration_error(self.probabilities, self.targets)
-
-    def to_json(self) -> dict[str, Any]:
-        """Every figure as plain data."""
-        return {
-            "scores": self.metrics,
-            "calibration_error": self.calibration_error,
-            "share_read": self.share_read,
-            "texts": len(self.targets),
-            "labels": list(self.labels),
-            "by_label": self.by_label,
-            "confusion": self.confusion.tolist(),
-        }
-
-    def __str__(self) -> str:
-        read = "" if self.share_read == 1 else f", {self.share_read:.1%} of each text read"
-        return ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items()) + read
-
-
 @dataclass(eq=False)
 class TaskModel:
-    """Predicts a task's labels: scores are a linear function of the model's encoding of a text.
+    """Predicts what a task asks for: scores are a linear function of the model's encoding of a text, or of each token.
 
     Attributes:
         model: The encoder, fine-tuned or frozen.
         task: What is predicted.
-        labels: Label names; their order is the order of the scores and lives in the saved folder.
-        weights: float32 of shape (encoding width, labels).
-        bias: float32 of shape (labels,).
+        labels: Label names; their order is the order of the scores and lives in the saved folder. None for tasks
+            without labels.
+        weights: float32 of shape (width, scores): of the encoding, or of a token's state where scores are a token's.
+        bias: float32 of shape (scores,).
         lineage: How it was made.
+        apart: Whether the two texts of a pair are encoded each by itself (`features_apart`) instead of read together.
     """
 
     model: Model
@@ -94,34 +45,53 @@ class TaskModel:
     weights: np.ndarray
     bias: np.ndarray
     lineage: storage.Lineage = field(default_factory=storage.Lineage)
+    apart: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, Encoder):
-            raise ModelFolderError(f"a task model needs an encoder, {self.model.family} is none")
-        expected = (self.model.encoding_width, len(self.labels))
+        output = self.task.output(self.labels)
+        if output.per == "token":
+            if not isinstance(self.model, GradientTrained):
+                raise ModelFolderError(f"scores of tokens need a model with token states, {self.model.family} has none")
+            width = self.model.token_width
+        else:
+            if not isinstance(self.model, Encoder):
+                raise ModelFolderError(f"a task model needs an encoder, {self.model.family} is none")
+            width = self.model.encoding_width * (4 if self.apart else 1)
+        expected = (width, output.size)
         if self.weights.shape != expected or self.bias.shape != expected[1:]:
             raise ModelFolderError(f"the head has shape {self.weights.shape}, model and labels ask for {expected}")
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """The label of each text with its probability."""
-        return self.task.decode(self.predict_proba(texts), self.labels)
-
-    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Probabilities of the labels: float64 of shape (texts, labels), columns in the order of `labels`."""
-        return self._probabilities(texts)[0]
-
-    def predict_stream(self, texts: Iterable[str], chunk: int = 1024) -> Iterator[tuple[str, Prediction | None]]:
-        """Each text with its prediction, in order, in memory that does not grow with the stream; None for a blank one.
+    def predict(self, texts: Sequence[Text]) -> list[Prediction]:
+        """What the task predicts of each input.
 
         Args:
-            texts: Any iterable of texts, however long.
+            texts: Texts; pairs (tuples) where the task is about pairs: two sentences, a question and its context.
+        """
+        return list(self.task.decode(self.scores(texts)[0], texts, self.labels))
+
+    def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:
+        """Probabilities of the labels: float64 of shape (texts, labels), columns in the order of `labels`.
+
+        Raises:
+            UnsupportedError: The task has no probability a label and text.
+        """
+        output = self.task.output(self.labels)
+        if not gives_probabilities(output):
+            raise UnsupportedError(f"{catalog.name_of(self.task)} has no probabilities of labels a text: use predict")
+        return probabilities(output, self.scores(texts)[0])
+
+    def predict_stream(self, texts: Iterable[Text], chunk: int = 1024) -> Iterator[tuple[Text, Prediction | None]]:
+        """Each input with its prediction, in order, in memory that does not grow with the stream; None for a blank one.
+
+        Args:
+            texts: Any iterable of texts or pairs, however long.
             chunk: Texts that are predicted together, so that texts of like length can share a batch; fewer where they
                 are long.
         """
         for part in windows(texts, chunk, characters=1 << 20):
-            answers = iter(self.predict([text for text in part if text.strip()]))
+            answers = iter(self.predict([text for text in part if flat(text).strip()]))
             for text in part:
-                yield text, next(answers) if text.strip() else None
+                yield text, next(answers) if flat(text).strip() else None
 
     def score(self, examples: Examples) -> Scores:
         """Every metric of the task on labelled examples.
@@ -131,11 +101,34 @@ class TaskModel:
         """
         if not len(examples):
             raise DataError(f"{examples.name}: no examples to score")
-        targets = self._targets(examples)
-        probabilities, read = self._probabilities(examples.texts)
-        predicted = probabilities.argmax(axis=1)
-        metrics = self.task.metrics(targets, predicted, self.labels)
-        return Scores(metrics, predicted, probabilities, float(read.mean()), targets, self.labels)
+        strangers = [label for label in examples.labels if label not in self.labels]
+        if strangers:
+            raise DataError(
+                f"{examples.name}: label {strangers[0]!r} is not among this model's ({', '.join(self.labels)})"
+            )
+        scores, read = self.scores(examples.texts)
+        return score_of(self.task, examples, scores, read, self.labels)
+
+    def scores(self, texts: Sequence[Text]) -> tuple[Any, np.ndarray]:
+        """What the task decodes, and the share of each input that was read, float64 of shape (texts,).
+
+        Scores are an array (texts, scores), or for tasks about tokens each text's stretches (`outputs.Stretch`).
+
+        Raises:
+            DataError: A single text where the task is about pairs, or a pair where it is not.
+        """
+        self._check(texts)
+        if self.task.output(self.labels).per == "token":
+            return scored_tokens(self.model, texts, self.weights, self.bias)
+        encoding = (features_apart if self.apart else encoded)(self.model, texts, self.task.reads_whole)
+        return np.asarray(encoding.features @ self.weights) + self.bias, encoding.read
+
+    def _check(self, texts: Sequence[Text]) -> None:
+        if isinstance(texts, str):
+            raise TypeError("several texts are needed: give [text]")
+        if any(isinstance(text, str) == self.task.paired for text in texts):
+            needed, given = ("pairs of texts", "single ones") if self.task.paired else ("single texts", "pairs")
+            raise DataError(f"this {catalog.name_of(self.task)} model reads {needed}, not {given}")
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder with head, task, labels, card and lineage: whole or not at all."""
@@ -162,38 +155,20 @@ class TaskModel:
         head = folder.tensors(HEAD)
         if set(head) != {"weights", "bias"}:
             raise ModelFolderError(f"{folder.path / HEAD} holds {sorted(head)}, not weights and bias")
-        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage())
-
-    def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        assert isinstance(self.model, Encoder)
-        encoding = self.model.encode(texts)
-        scores: np.ndarray = np.asarray(encoding.features @ self.weights) + self.bias
-        probabilities: np.ndarray = self.task.probabilities(scores)
-        return probabilities, encoding.read
-
-    def _targets(self, examples: Examples) -> np.ndarray:
-        if examples.labels == self.labels:
-            return examples.targets
-        index = {label: place for place, label in enumerate(self.labels)}
-        strangers = [label for label in examples.labels if label not in index]
-        if strangers:
-            raise DataError(
-                f"{examples.name}: label {strangers[0]!r} is not among this model's ({', '.join(self.labels)})"
-            )
-        places = np.array([index[label] for label in examples.labels], dtype=np.int64)
-        own: np.ndarray = places[examples.targets]
-        return own
+        apart = told.get("apart", False) is True
+        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart)
 
     def _manifest(self) -> dict[str, Any]:
         task = {
             "name": catalog.name_of(self.task),
             "settings": self.task.settings(),
             "labels": list(self.labels),
+            **({"apart": True} if self.apart else {}),
         }
         return {**self.model.manifest(), "task": task}
 
     def _card(self) -> str:
-        body = f"It predicts {catalog.name_of(self.task)}: {', '.join(self.labels)}."
+        body = f"It predicts {catalog.name_of(self.task)}" + (f": {', '.join(self.labels)}." if self.labels else ".")
         return card(self.model.family, self.lineage, body)
 
 

@@ -311,9 +311,9 @@ def test_pretraining_twice_gives_the_same_model(run: Run, review_texts: list[str
 
 def test_a_family_that_is_not_trained_on_text_is_refused(run: Run, review_texts: list[str], tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("\n".join(review_texts))
-    told = run("pretrain", "masked_transformer", tmp_path / "corpus.txt", "-o", tmp_path / "lm")
+    told = run("pretrain", "universal_sentence_encoder", tmp_path / "corpus.txt", "-o", tmp_path / "lm")
     assert (told.code, told.err.count("\n")) == (1, 1)
-    assert "recurrent, tfidf" in told.err
+    assert "masked_transformer, recurrent, tfidf" in told.err
 
 
 def test_a_tokenizer_for_a_family_without_one_is_refused(run: Run, review_texts: list[str], tmp_path: Path) -> None:

@@ -112,3 +112,28 @@ def test_an_unknown_context_is_wrong_usage(run: Run, language_model: Path, text:
     told = run("evaluate", language_model, text, "--context", "window")
     assert told.code == 2
     assert "stream" in told.err
+
+
+def test_a_cache_is_of_what_suits_the_model_or_of_what_is_asked_for(
+    run: Run, language_model: Path, text: Path, review_texts: list[str], tmp_path: Path
+) -> None:
+    from transferlm.models.kneser_ney import KneserNey
+
+    def cached(*words: Any) -> set[str]:
+        told = run("evaluate", *words, "--json")
+        assert told.code == 0, told.err
+        return set(json.loads(told.out)["cache"])
+
+    states, counts = {"size", "flatness", "weight"}, {"half_lives", "concentrations"}
+    KneserNey(order=2).fit(review_texts).save(tmp_path / "kn")
+    assert cached(language_model, text, "--cache") == states
+    assert cached("--cache", language_model, text) == states, "the word behind it is the folder"
+    assert cached(language_model, text, "--cache", "counts") == counts
+    assert cached("--cache", "states", language_model, text) == states
+    assert cached(language_model, text, "--cache=counts") == counts
+    assert cached(tmp_path / "kn", text, "--cache") == counts
+    refused = run("evaluate", tmp_path / "kn", text, "--cache", "states")
+    assert (refused.code, "works with: causal_transformer, dynamic, recurrent" in refused.err) == (1, True)
+    assert run("evaluate", language_model, text, "--cache=words").code == 2
+    shown = run("evaluate", language_model, text, "--cache").out
+    assert "size 500, flatness 0.3, weight 0.1" in shown

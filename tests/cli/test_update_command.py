@@ -117,6 +117,18 @@ def test_the_training_log_is_left_in_the_model_folder(run: Run, desk: Path, revi
         assert tl.load(folder)
 
 
+def test_curves_for_tensorboard_are_written_where_they_are_asked_for(run: Run, desk: Path, review_file: Path) -> None:
+    pytest.importorskip("tensorboard")
+    small = ("--width", "8", "--embedding-width", "8", "--epochs", "1", "--batch-size", "4", "--sequence-length", "8")
+    assert run("pretrain", "recurrent", "old.txt", *small, "-o", "board-lm", "--tensorboard", "board").code == 0
+    update = ("update", "board-lm", "new.txt", "--method", "continued_pretraining", "--steps", "2", "-o", "board-up")
+    assert run(*update, "--tensorboard", "board").code == 0
+    quick = ("--strategy", "fine_tuning", "--epochs", "1", "--minimum-steps", "2")
+    assert run("transfer", "board-up", review_file, *quick, "-o", "board-task", "--tensorboard", "board").code == 0
+    written = sorted(place.name for place in (desk / "board").iterdir())
+    assert written == ["continuing-the-pretraining", "fine-tuning", "pretraining"]
+
+
 KILLED_WHEN_SAVED = """
 import os, sys, time
 from transferlm.neural.checkpoint import Checkpoint

@@ -18,9 +18,7 @@ Factory = Callable[[int], Model]
 
 
 @pytest.fixture(scope="session")
-def factories(
-    bert_folder: Path, review_texts: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Factory]:
+def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Factory]:
     """Family -> a function from a seed to a model that is ready for use."""
     encoder = tmp_path_factory.mktemp("sentences")
     write_packaged(encoder)
@@ -36,8 +34,9 @@ def factories(
         return catalog.find("models", "causal_transformer")(tokenizer=words, **settings).fit(review_texts, seed)
 
     def masked_transformer(seed: int) -> Model:
-        opened: Any = _opened("masked_transformer", bert_folder)
-        return opened.untrained(seed) if seed else opened
+        settings = {"layers": 2, "heads": 2, "width": 16, "max_length": 32, "epochs": 1, "batch_size": 4}
+        words = catalog.find("tokenizers", "word")()
+        return catalog.find("models", "masked_transformer")(tokenizer=words, **settings).fit(review_texts, seed)
 
     def arpa(_: int) -> Model:
         place = tmp_path_factory.mktemp("arpa") / "model.arpa.gz"
@@ -63,6 +62,10 @@ def factories(
 
     def dynamic(seed: int) -> Model:
         made: Model = catalog.find("models", "dynamic").of(recurrent(seed))  # type: ignore[attr-defined]
+        return made
+
+    def neural_cache(seed: int) -> Model:
+        made: Model = catalog.find("models", "neural_cache").of(recurrent(seed))  # type: ignore[attr-defined]
         return made
 
     def class_counts(seed: int) -> Model:
@@ -98,6 +101,7 @@ def factories(
         "kneser_ney": counted("kneser_ney"),
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
+        "neural_cache": neural_cache,
         "witten_bell": counted("witten_bell"),
         "word2vec": vectors("word2vec"),
         "word_vectors": word_vectors,

@@ -14,7 +14,7 @@ import pytest
 import transferlm as tl
 from transferlm import catalog
 from transferlm.errors import TransferLMError, UnsupportedError
-from transferlm.models.base import Causal, Encoder, FromScratch, GradientTrained, Model, Trainable
+from transferlm.models.base import Causal, Encoder, FromScratch, GradientTrained, HiddenStates, Model, Trainable
 from transferlm.task_model import TaskModel
 
 FAMILIES = sorted(catalog.entries("models"))
@@ -180,6 +180,21 @@ def test_scoring_is_lazy_and_a_stream_of_one_text_is_that_text(family: str, cont
         assert (found.log_probs <= 0).all()
 
 
+@pytest.mark.parametrize("context", ["text", "stream"])
+@pytest.mark.parametrize("family", having(HiddenStates))
+def test_hidden_states_come_with_the_very_scores(family: str, context: Any, model_of: ModelOf) -> None:
+    model = model_of(family)
+    widths = set()
+    for scores, (own, states) in zip(
+        model.token_scores(TEXTS, context), model.predicting_states(TEXTS, context), strict=True
+    ):
+        assert np.allclose(own.log_probs, scores.log_probs, atol=1e-6)
+        assert np.array_equal(own.ids, scores.ids)
+        assert (states.dtype, states.shape[0]) == (np.float32, len(scores.ids))
+        widths.add(states.shape[1])
+    assert len(widths) == 1
+
+
 @pytest.mark.parametrize("family", having(Causal))
 def test_the_same_seed_draws_the_same_texts(family: str, model_of: ModelOf) -> None:
     model = model_of(family)
@@ -250,6 +265,28 @@ def test_encodings_have_the_stated_shape_and_do_not_depend_on_order(
     backwards = model.encode(TEXTS[::-1])
     assert np.allclose(dense(encoding.features), dense(backwards.features)[::-1], atol=1e-5)
     assert model.encode([]).features.shape == (0, model.encoding_width)
+
+
+@pytest.mark.parametrize("family", having(GradientTrained))
+def test_every_token_has_a_state_whatever_stands_beside_it(family: str, model_of: ModelOf, in_fp32: None) -> None:
+    import torch
+
+    from transferlm.neural.batching import collate
+
+    model = model_of(family)
+    rows = model.windows(["the film was good and warm", ("the room", "was bad"), ("good", "a")])
+    ids, types = [row.ids for row in rows], [row.types for row in rows]
+    together, alone = (
+        [
+            model.token_states(collate(ids, np.array(places), model.pad_id, torch.device("cpu"), types)).detach()
+            for places in batches
+        ]
+        for batches in ([[0, 1, 2]], [[0], [1], [2]])
+    )
+    assert together[0].shape == (3, max(map(len, ids)), model.token_width)
+    for place, row in enumerate(rows):
+        assert torch.allclose(together[0][place, : len(row.ids)], alone[place][0], atol=1e-5)
+        assert len(row.offsets) == len(row.ids) - row.start - len(model.frame(place > 0).suffix)
 
 
 @pytest.mark.parametrize("family", having(GradientTrained))

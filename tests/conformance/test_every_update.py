@@ -16,7 +16,8 @@ from transferlm.models.base import Encoder, GradientTrained, Model
 
 FAMILIES = sorted(catalog.entries("models"))
 UPDATES = sorted(catalog.entries("updates"))
-QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4}
+QUICK = {"steps": 3, "head_steps": 2, "batch_size": 4, "information_tokens": 200, "places": 3}
+OLD = ["an old film", "a room of old", "old meals were warm", "a book about the sea", "the sea was old", "warm rooms"]
 SENSELESS = {"steps": 0, "epochs": 0, "batch_size": 0, "learning_rate": 0.0, "clip": -1.0, "warmup": 2.0}
 ModelOf = Callable[..., Any]
 
@@ -48,7 +49,7 @@ def test_a_pair_works_or_names_what_would(
             method.update(model, review_texts)
         assert all(word in str(error.value) for word in (name, family, *able(name)))
         return
-    made = method.update(model, review_texts, seed=1)
+    made = method.update(model, review_texts, OLD, seed=1)
     assert isinstance(made, Model)
     assert model.fingerprint == before != made.fingerprint
     assert model.lineage == story
@@ -56,11 +57,11 @@ def test_a_pair_works_or_names_what_would(
         assert not model.module.training
     if isinstance(made, GradientTrained):
         assert not made.module.training
-        other = method.update(model, review_texts, seed=2).fingerprint
+        other = method.update(model, review_texts, OLD, seed=2).fingerprint
         assert (other == made.fingerprint) == method.deterministic
     if made.family == model.family != "mixture":  # a mixture may be made part of another one
         assert made.hyper_parameters() == model.hyper_parameters()
-    assert method.update(model, review_texts, seed=1).fingerprint == made.fingerprint
+    assert method.update(model, review_texts, OLD, seed=1).fingerprint == made.fingerprint
     made.save(tmp_path / "m")
     opened = tl.load(tmp_path / "m")
     assert isinstance(opened, Model)
@@ -68,15 +69,17 @@ def test_a_pair_works_or_names_what_would(
     assert opened.lineage == made.lineage
     if isinstance(opened, Encoder):
         assert np.array_equal(opened.encode(review_texts[:4]).features, made.encode(review_texts[:4]).features)  # type: ignore[attr-defined]
-    again = method.update(opened, review_texts, seed=3)
-    assert again.fingerprint == method.update(made, review_texts, seed=3).fingerprint, "what was saved is all there is"
+    again = method.update(opened, review_texts, OLD, seed=3)
+    assert again.fingerprint == method.update(made, review_texts, OLD, seed=3).fingerprint, (
+        "what was saved is all there is"
+    )
 
 
 @pytest.mark.parametrize("name", UPDATES)
 def test_the_story_names_method_data_and_seed(name: str, model_of: ModelOf, review_texts: list[str]) -> None:
     model = model_of(able(name)[0])
     method = quick(name)
-    lineage = method.update(model, tl.Corpus(review_texts), seed=5).lineage
+    lineage = method.update(model, tl.Corpus(review_texts), OLD, seed=5).lineage
     assert (lineage.step, lineage.seed) == ("update", 5)
     assert lineage.method == {"name": name, "hyper_parameters": method.hyper_parameters()}
     assert lineage.data[0]["hash"] == tl.Corpus(review_texts).hash
@@ -92,16 +95,16 @@ def test_the_order_of_earlier_random_numbers_does_not_matter(
     import torch
 
     model = model_of(able(name)[0])
-    first = quick(name).update(model, review_texts).fingerprint
+    first = quick(name).update(model, review_texts, OLD).fingerprint
     torch.rand(5)
     np.random.rand(5)  # noqa: NPY002
-    assert quick(name).update(model, review_texts).fingerprint == first
+    assert quick(name).update(model, review_texts, OLD).fingerprint == first
 
 
 @pytest.mark.parametrize("name", UPDATES)
 def test_text_of_nothing_is_refused(name: str, model_of: ModelOf) -> None:
     with pytest.raises(DataError, match="empty"):
-        quick(name).update(model_of(able(name)[0]), ["", "  "])
+        quick(name).update(model_of(able(name)[0]), ["", "  "], OLD)
 
 
 @pytest.mark.parametrize(
@@ -122,5 +125,5 @@ def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, sett
 def test_short_text_bounds_the_steps(name: str, model_of: ModelOf) -> None:
     settings = {**QUICK, "steps": 500, "epochs": 1, "batch_size": 2}
     method = catalog.find("updates", name)(**{k: v for k, v in settings.items() if k in settings_of(name)})
-    made = method.update(model_of("masked_transformer"), ["a film", "a room", "a meal", "a book"])  # type: ignore[attr-defined]
+    made = method.update(model_of("masked_transformer"), ["a film", "a room", "a meal", "a book"], OLD)  # type: ignore[attr-defined]
     assert made.lineage.scores["steps"] == 2

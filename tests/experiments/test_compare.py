@@ -17,6 +17,7 @@ from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
 from transferlm.strategies.fine_tuning import FineTuning
 from transferlm.tasks.base import Examples
+from transferlm.tasks.regression import Regression
 
 Maker = Callable[..., Examples]
 PLAN = Plan(sizes=(2, 6), seeds=2)
@@ -134,3 +135,9 @@ def test_remembered_encodings_are_the_encoders_own(recurrent: Recurrent, review_
     assert np.array_equal(answer.read, expected.read[[3, 0, 3]])
     assert memory.seconds_saved > 0
     assert (memory.family, memory.fingerprint) == (recurrent.family, recurrent.fingerprint)
+
+
+def test_a_task_without_classes_is_refused_by_name() -> None:
+    examples = Examples(Regression(), ["a film", "a room"], np.array([1.0, 2.0]), ())
+    with pytest.raises(UnsupportedError, match="compare measures tasks with one label a text, not regression"):
+        compare(examples, examples, {"tfidf": TfIdf()}, [FeatureExtraction()])

@@ -127,7 +127,7 @@ def test_a_stream_has_half_a_window_of_context_however_it_is_handed_over(both: t
     prefix = ours.tokenizer.prefix
     texts = [draw.integers(3, 250, length).astype(np.int32) for length in (5, 1, 60, 30, 2, 40)]
     scorer = WindowScorer(ours.module, 24, ours._opening(), prefix)
-    found = [log for text in texts for log in scorer.streamed([text])]
+    found = [scored.log_probs for text in texts for scored in scorer.streamed([text])]
     whole = np.concatenate([ours._opening(), texts[0], *[p for text in texts[1:] for p in (prefix, text)]]).tolist()
     scored = np.concatenate([np.arange(len(prefix) + len(text)) >= len(prefix) for text in texts])[len(prefix) :]
     for place, log in zip(np.flatnonzero(scored) + 1, np.concatenate(found), strict=True):
@@ -341,3 +341,59 @@ def test_hostile_configurations_are_refused_in_one_line(
     with pytest.raises(ModelFolderError, match=told) as refused:
         tl.load(said(folders[kind], tmp_path, **changes))
     assert "copied" in str(refused.value)
+
+
+# ------------------------------------------------------------------ reading on
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_without_steps_dynamic_evaluation_scores_as_the_model_does(both: tuple[Any, Any, Any], context: Any) -> None:
+    ours = both[0]
+    for segment in (1, 5, 100):
+        still = tl.models.Dynamic.of(ours, learning_rate=0.0, segment=segment)
+        texts, pairs = list(still.token_scores(TEXTS, context)), list(ours.token_scores(TEXTS, context))
+        for text, (found, own) in enumerate(zip(texts, pairs, strict=True)):
+            assert np.array_equal(found.ids, own.ids)
+            assert np.array_equal(found.offsets, own.offsets)
+            # A window that the end cuts short reaches back further, and no reader knows where the end will be.
+            short = len(own.ids) > 24 if context == "text" else text == len(TEXTS) - 1
+            told = slice(0, -12 if short else None)
+            assert found.log_probs[told] == pytest.approx(own.log_probs[told], abs=2e-5)
+    assert still.next_log_probs(TEXTS[:3]) == pytest.approx(ours.next_log_probs(TEXTS[:3]), abs=1e-5)
+
+
+def test_dynamic_evaluation_learns_from_segments_whose_context_stays_as_it_was(both: tuple[Any, Any, Any]) -> None:
+    from transformers import DynamicCache
+
+    ours, model, tokenizer = both
+    text, rate, decay, segment = TEXTS[4], 0.05, 0.1, 4
+    found = next(tl.models.Dynamic.of(ours, learning_rate=rate, decay=decay, segment=segment).token_scores([text]))
+    ids, cache, home = torch.tensor([sequence(tokenizer, text)[:24]]), DynamicCache(), list(model.state_dict().values())
+    home, wanted = [parameter.detach().clone() for parameter in model.parameters()], []
+    for start in range(0, 20, segment):
+        part = slice(start, start + segment)
+        logits = model(input_ids=ids[:, part], past_key_values=cache, use_cache=True).logits[0]
+        chosen = torch.log_softmax(logits, dim=-1).gather(1, ids[0, start + 1 : start + segment + 1, None])
+        wanted += chosen[:, 0].tolist()
+        model.zero_grad()
+        (-chosen.mean()).backward()
+        for layer in cache.layers:
+            layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
+        with torch.no_grad():
+            for weight, trained in zip(model.parameters(), home, strict=True):
+                weight += decay * (trained - weight) - rate * weight.grad
+    assert found.log_probs[:20] == pytest.approx(wanted, abs=1e-4)
+    plain = next(ours.token_scores([text])).log_probs
+    assert found.log_probs.sum() > plain.sum() + 1
+    assert found.log_probs[:segment] == pytest.approx(plain[:segment], abs=1e-5)
+
+
+def test_gradients_are_measured_and_kept_for_it_too(both: tuple[Any, Any, Any], tmp_path: Path) -> None:
+    ours, before = both[0], both[0].fingerprint
+    made: Any = tl.updates.DynamicEvaluation(learning_rate=0.002).update(ours, TEXTS * 3)
+    assert ours.fingerprint == before
+    assert made.log_probs(TEXTS).sum() > ours.log_probs(TEXTS).sum()
+    dynamic = tl.models.Dynamic.of(ours, TEXTS, rule="rms", learning_rate=0.002)
+    dynamic.save(tmp_path / "m")
+    opened: Any = tl.load(tmp_path / "m")
+    assert np.array_equal(opened.log_probs(TEXTS), dynamic.log_probs(TEXTS))

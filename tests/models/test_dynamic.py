@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import transferlm as tl
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
@@ -71,11 +72,11 @@ def test_texts_on_their_own_know_nothing_of_each_other(recurrent: Recurrent) -> 
 
 
 def test_windows_leave_no_mark(recurrent: Recurrent, review_texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from transferlm.models import dynamic as family
+    from transferlm.models import _adaptive_reading as reading
 
     dynamic = Dynamic.of(recurrent, learning_rate=0.3)
     once = logs(dynamic, review_texts)
-    monkeypatch.setattr(family, "windows", lambda given: ([text] for text in given))
+    monkeypatch.setattr(reading, "windows", lambda given: ([text] for text in given))
     assert np.array_equal(logs(dynamic, review_texts), once)
 
 
@@ -103,6 +104,30 @@ def test_it_is_saved_with_its_model(rule: Any, recurrent: Recurrent, review_text
             tl.load(tmp_path / "m")
 
 
+def test_squares_that_are_damaged_or_of_another_model_are_refused(
+    recurrent: Recurrent, review_texts: list[str], tmp_path: Path
+) -> None:
+    dynamic = Dynamic.of(recurrent, review_texts, rule="rms")
+    dynamic.save(tmp_path / "m")
+    path = tmp_path / "m" / "gradient_squares.safetensors"
+    good = load_file(path)
+    name = "embedding.weight"
+    for other in (good[name][:-1], good[name] - 1, good[name] * torch.nan):
+        save_file({**good, name: other.contiguous()}, path)
+        with pytest.raises(ModelFolderError, match=f"{name} holds no mean squares"):
+            tl.load(tmp_path / "m")
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ModelFolderError, match="missing or damaged"):
+        tl.load(tmp_path / "m")
+
+
+def test_without_texts_nothing_is_measured_or_fitted(recurrent: Recurrent) -> None:
+    with pytest.raises(DataError, match="holds no text"):
+        Dynamic.of(recurrent, [], rule="rms")
+    with pytest.raises(DataError, match="holds no text"):
+        Dynamic.of(recurrent).tune([])
+
+
 def test_fitting_finds_settings_that_others_do_not_beat(recurrent: Recurrent) -> None:
     dynamic = Dynamic.of(recurrent, learning_rate=0.001, decay=0.01)
     before = -logs(dynamic, REPEATED).mean()
@@ -118,19 +143,21 @@ def test_fitting_finds_settings_that_others_do_not_beat(recurrent: Recurrent) ->
 
 def test_it_is_fitted_to_the_beginning_of_a_long_text(recurrent: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = Dynamic.token_scores
+    real = Dynamic._scored
 
-    def counted(self: Dynamic, texts: Any, context: Any = "text") -> Any:
+    def counted(self: Dynamic, texts: Any, context: Any, states: bool) -> Any:
         read.append(len(texts))
-        return real(self, texts, context)
+        return real(self, texts, context, states)
 
-    monkeypatch.setattr(Dynamic, "token_scores", counted)
+    monkeypatch.setattr(Dynamic, "_scored", counted)
     Dynamic.of(recurrent).tune(REPEATED * 100, tokens=25)
     assert set(read) == {3}
 
 
 def test_only_what_reads_on_can_have_it(recurrent: Recurrent) -> None:
-    with pytest.raises(UnsupportedError, match=r"dynamic evaluation needs .* it works with: recurrent"):
+    with pytest.raises(
+        UnsupportedError, match=r"dynamic evaluation needs .* works with: causal_transformer, recurrent"
+    ):
         Dynamic.of(tl.models.KneserNey())
     with pytest.raises(DataError, match="nothing without a model"):
         Dynamic().log_probs(["a"])
@@ -180,7 +207,7 @@ def test_evaluate_reads_dynamically_alone_and_with_a_cache(
     plain = told("--context", "stream")
     dynamic = told("--dynamic")
     assert dynamic["scores"]["context"] == "stream"
-    assert dynamic["dynamic"] == Dynamic().hyper_parameters()
+    assert dynamic["dynamic"] == {**Dynamic().hyper_parameters(), "learning_rate": 0.2}
     tuned = told("--dynamic", "--tune", held)
     assert tuned["dynamic"]["rule"] == "rms"
     both = told("--dynamic", "--cache", "--tune", held)
@@ -191,14 +218,21 @@ def test_evaluate_reads_dynamically_alone_and_with_a_cache(
     assert told("--dynamic", "--context", "text")["scores"]["context"] == "text"
     shown = run("evaluate", tmp_path / "m", data, "--dynamic", "--cache").out
     assert "rule sgd" in shown
-    assert "half_lives" in shown
+    assert "flatness 0.3" in shown
+    counts = told("--cache", "counts", "--dynamic")
+    assert set(counts["cache"]) == {"half_lives", "concentrations"}
     assert "give one of them" in run("evaluate", tmp_path / "m", data, "--tune", held).err
 
 
-def test_its_story_begins_with_the_models(recurrent: Recurrent) -> None:
+def test_its_story_begins_with_the_models_and_tells_what_it_was_fitted_to(recurrent: Recurrent) -> None:
     made = tl.with_dynamic_evaluation(recurrent)
     assert made.lineage.step == "dynamic evaluation"
     assert len(made.lineage.parents) == 1
+    assert not made.lineage.data
+    fitted = tl.with_dynamic_evaluation(recurrent, REPEATED)
+    assert [(data["hash"], data["texts"]) for data in fitted.lineage.data] == [(tl.Corpus(REPEATED).hash, 12)]
+    half = -logs(fitted, REPEATED[6:]).mean()
+    assert fitted.lineage.scores["tuning_loss_stream"] == pytest.approx(half, abs=1e-2)
 
 
 def test_a_model_inside_that_can_not_read_on_or_is_a_link_is_refused(recurrent: Recurrent, tmp_path: Path) -> None:
@@ -211,3 +245,14 @@ def test_a_model_inside_that_can_not_read_on_or_is_a_link_is_refused(recurrent: 
     tl.models.KneserNey(order=2).fit(["a b"]).save(tmp_path / "m" / "model")
     with pytest.raises(ModelFolderError, match="holds a kneser_ney model"):
         tl.load(tmp_path / "m")
+
+
+def test_steps_suit_the_family_unless_they_are_given_and_running_away_is_told(recurrent: Recurrent) -> None:
+    assert Dynamic.of(recurrent).learning_rate == 0.2
+    assert Dynamic.of(recurrent, REPEATED, rule="rms").learning_rate == 0.001
+    assert Dynamic.of(recurrent, learning_rate=0.0).learning_rate == 0.0
+    wild = Dynamic.of(recurrent, learning_rate=1e38)
+    with pytest.raises(SettingError, match="learning_rate 1e\\+38: too large for this model"):
+        list(wild.token_scores(REPEATED, "stream"))
+    wild.tune(REPEATED)
+    assert np.isfinite(logs(wild, REPEATED)).all()

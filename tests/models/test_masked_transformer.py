@@ -111,8 +111,12 @@ def test_what_is_saved_opens_in_transformers(bert_folder: Path, tmp_path: Path, 
 
 
 def test_hyper_parameters_are_saved(bert_folder: Path, tmp_path: Path) -> None:
-    opened(bert_folder, pooling="cls", max_length=9).save(tmp_path / "m")
-    assert opened(tmp_path / "m").hyper_parameters() == {"pooling": "cls", "max_length": 9}
+    model = opened(bert_folder, pooling="cls", max_length=9, masking="whole_word")
+    model.save(tmp_path / "m")
+    found = opened(tmp_path / "m").hyper_parameters()
+    assert found == model.hyper_parameters()
+    named = ("shape", "layers", "heads", "width", "pooling", "max_length", "masking")
+    assert [found[name] for name in named] == ["opened", 2, 2, 32, "cls", 9, "whole_word"]
 
 
 def test_layer_groups_go_from_the_input_up(bert_folder: Path) -> None:
@@ -196,10 +200,21 @@ def test_damage_is_one_clear_line(damage: Callable[[Path], None], told: str, fol
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(SettingError, match="pooling 'max': choose mean or cls"):
+    with pytest.raises(SettingError, match="pooling 'max': choose mean, cls"):
         MaskedTransformer(pooling="max")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="max_length 2"):
         MaskedTransformer(max_length=2)
+    for name, value in {
+        "shape": "albert",
+        "masking": "words",
+        "layers": 0,
+        "dropout": 1.0,
+        "learning_rate": 0.0,
+    }.items():
+        with pytest.raises(SettingError, match=name):
+            MaskedTransformer(**{name: value})  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="width 30: give a multiple of 4"):
+        MaskedTransformer(width=30)
 
 
 def test_an_unknown_hyper_parameter_is_named(bert_folder: Path, tmp_path: Path) -> None:

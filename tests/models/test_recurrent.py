@@ -102,7 +102,7 @@ def test_scores_stand_in_the_order_of_the_texts_whatever_is_scored_together(
 
 
 def test_a_streams_windows_leave_no_mark(recurrent: Recurrent, review_texts: list[str], monkeypatch: Any) -> None:
-    from transferlm.models import recurrent as family
+    from transferlm.models import _scored_texts as family
 
     texts = review_texts * 3
     once = np.concatenate([s.log_probs for s in recurrent.token_scores(texts, "stream")])

@@ -68,9 +68,9 @@ def test_evaluations_see_the_average_and_training_goes_on_from_the_weights() -> 
 def test_averaging_waits_until_evaluations_stall() -> None:
     evaluations = [5.0, 4.0, 4.5, 4.6, 4.5, 3.0]
     place, seen = walked([-1.0] * 6, evaluations, optimizer="nt_averaged_sgd", non_monotone=1)
-    # After the fourth step 4.6 is worse than the best of (5.0, 4.0): from the fifth on weights are averaged.
-    assert seen == pytest.approx([1, 2, 3, 4, 5, 5.5])
-    assert place == pytest.approx(5.5)
+    # After the fourth step 4.6 is worse than the best of (5.0, 4.0): the average is that of 4, 5 and 6.
+    assert seen == pytest.approx([1, 2, 3, 4, 4.5, 5])
+    assert place == pytest.approx(5)
 
 
 @pytest.mark.parametrize("patience", [1, 3])

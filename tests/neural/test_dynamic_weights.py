@@ -64,9 +64,9 @@ def test_restored_they_are_the_trained_ones() -> None:
     assert TRAINED.tolist() == [1.0, -2.0, 3.0]
 
 
-def test_a_weight_without_gradient_stays() -> None:
+def test_a_weight_that_never_had_a_gradient_stays_to_the_bit() -> None:
     weight = nn.Parameter(TRAINED.clone())
-    DynamicWeights([weight], [torch.zeros(3)], 0.1, 0.5).step()
+    DynamicWeights([weight], [TRAINED], 0.1, 0.5).step()
     assert torch.equal(weight, TRAINED)
 
 
@@ -77,3 +77,15 @@ def test_mean_squares_are_those_of_each_step() -> None:
     assert found.tolist() == [5.0, 2.0]
     assert weight.grad is None
     assert weight.tolist() == [1.0, 1.0]
+
+
+def test_what_has_no_gradient_is_drawn_back_all_the_same() -> None:
+    asked, left = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([5.0]))
+    weights = DynamicWeights([asked, left], [torch.tensor([1.0]), torch.tensor([1.0])], 0.1, 0.5)
+    asked.grad = torch.tensor([2.0])
+    weights.step()
+    assert (asked.item(), left.item()) == pytest.approx((0.8, 3.0))
+
+
+def test_without_any_gradients_measured_nothing_becomes_nan() -> None:
+    assert torch.isfinite(walked(0.001, 0.3, torch.zeros(3))).all()

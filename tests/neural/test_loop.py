@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from transferlm.errors import SettingError, TransferLMError
+from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import Group, Settings, fit
 
 torch.manual_seed(0)
@@ -96,6 +99,15 @@ def test_accumulated_half_batches_equal_one_large_batch() -> None:
     assert history.steps == 10
 
 
+def test_batches_of_a_step_weigh_what_their_tokens_do() -> None:
+    whole, parts = line(), line()
+    fit(whole, lambda _: [range(64)], judged(whole), settings(epochs=10))
+    uneven = [range(48), range(48, 64)]
+    history = fit(parts, lambda _: uneven, judged(parts), settings(epochs=10, accumulate=2), tokens=len)
+    assert torch.allclose(whole.weight, parts.weight, atol=1e-5)
+    assert history.losses[0] == pytest.approx(judged(line())(range(64)).item(), rel=1e-6)
+
+
 def test_a_left_over_batch_still_makes_a_step() -> None:
     module = line()
     history = fit(
@@ -111,6 +123,34 @@ def test_a_broken_loss_is_one_clear_error() -> None:
     module = line()
     with pytest.raises(TransferLMError, match=r"the loss is nan after step 2: lower the learning rate \(it is 0\.1\)"):
         fit(module, halves, lambda rows: module(POINTS).sum() * math.nan, settings())
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_broken_held_out_loss_is_one_clear_error(broken: float) -> None:
+    module, values = line(), iter([broken, 1.0, 1.0])
+    with pytest.raises(TransferLMError, match=r"the held-out loss is (nan|inf) after step 2"):
+        fit(module, halves, judged(module), settings(), evaluate=lambda: next(values))
+
+
+def test_the_log_tells_loss_rate_and_speed(tmp_path: Path) -> None:
+    module, values = line(), iter([0.5, 0.25])
+    history = fit(
+        module,
+        lambda _: [range(32), range(32, 64)] * 30,
+        judged(module),
+        settings(epochs=2, warmup=0, schedule="constant", learning_rate=0.01),
+        evaluate=lambda: next(values),
+        checkpoint=Checkpoint(tmp_path, "key"),
+        tokens=len,
+    )
+    lines = [json.loads(told) for told in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [told["step"] for told in lines] == [50, 60, 100, 120]
+    assert [told["epoch"] for told in lines] == [0.8333, 1, 1.6667, 2]
+    assert [told.get("held_out") for told in lines] == [None, 0.5, None, 0.25]
+    assert {told["learning_rate"] for told in lines} == {0.01}
+    assert all(told["tokens_a_second"] > 0 for told in lines)
+    # The history's figure is of all steps since the evaluation before, the log's of those since its line before.
+    assert history.losses[0] == pytest.approx((50 * lines[0]["loss"] + 10 * lines[1]["loss"]) / 60)
 
 
 def test_groups_move_at_their_own_pace() -> None:
@@ -211,6 +251,7 @@ def test_a_penalty_pulls() -> None:
         ("learning_rate", math.inf),
         ("learning_rate", math.nan),
         ("weight_decay", -1.0),
+        ("weight_decay", math.nan),
         ("warmup", 2.0),
         ("schedule", "square"),
     ],

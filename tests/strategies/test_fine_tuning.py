@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from masked_folders import write_llama
 
 import transferlm as tl
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
@@ -82,16 +83,16 @@ def test_very_few_rows_work(recurrent: Recurrent, rows: int, make_examples: Make
 
 def test_every_class_is_trained_on_and_held_out(recurrent: Recurrent, make_examples: Maker) -> None:
     examples = make_examples(20)
-    train, held = FineTuning(held_out=0.1)._parts(examples, 0)
+    train, held = examples.hold_out(0.1, 0)
     assert set(examples.targets[train]) == set(examples.targets[held]) == {0, 1}
     assert sorted([*train, *held]) == list(range(20))
 
 
 def test_few_labels_get_more_epochs() -> None:
     strategy = FineTuning(epochs=3, minimum_steps=200, batch_size=16)
-    assert strategy._settings(16).epochs == 200
-    assert strategy._settings(160).epochs == 20
-    assert strategy._settings(16_000).epochs == 3
+    assert strategy.settings(16).epochs == 200
+    assert strategy.settings(160).epochs == 20
+    assert strategy.settings(16_000).epochs == 3
 
 
 def test_class_weights_matter(recurrent: Recurrent, make_examples: Maker) -> None:
@@ -106,7 +107,7 @@ def test_class_weights_matter(recurrent: Recurrent, make_examples: Maker) -> Non
 
 
 def test_accumulated_batches_are_counted_as_one_step() -> None:
-    assert FineTuning(batch_size=8, accumulate=2, epochs=1, minimum_steps=10)._settings(64).epochs == 3
+    assert FineTuning(batch_size=8, accumulate=2, epochs=1, minimum_steps=10).settings(64).epochs == 3
 
 
 def test_a_learning_rate_that_breaks_the_model_is_one_clear_error(recurrent: Recurrent, make_examples: Maker) -> None:
@@ -156,3 +157,9 @@ def test_bf16_learns_too(recurrent: Recurrent, make_examples: Maker) -> None:
 def test_settings_that_make_no_sense_are_refused_before_any_work(name: str, value: Any) -> None:
     with pytest.raises(SettingError, match=name):
         FineTuning(**{name: value})
+
+
+def test_padding_may_be_a_token_that_no_text_holds(make_examples: Maker, tmp_path: Path) -> None:
+    write_llama(tmp_path / "m")
+    made = FineTuning(**QUICK).transfer(tl.load(tmp_path / "m"), make_examples(20))
+    assert np.isfinite(made.predict_proba(["the film was good", "bad"])).all()

@@ -103,7 +103,9 @@ def test_fasttext(tmp_path: Path) -> None:
     assert values(path) == [("a fine film", "good"), ("dull  one", "bad"), (None, "bad")]
     assert column_names(path) == ["label", "text"]
     path = write(tmp_path / "b.ft", "__label__good one\n__label__good __label__long two\n")
-    with pytest.raises(DataError, match=r"b\.ft, line 2: 2 labels \(good, long\): multilabel is not this task"):
+    with pytest.raises(
+        DataError, match=r"b\.ft, line 2: 2 labels \(good, long\): keep one, or read them as the task multilabel"
+    ):
         values(path)
     with pytest.raises(DataError, match="line 1: does not begin with a label"):
         values(write(tmp_path / "c.txt", "plain text\n"))

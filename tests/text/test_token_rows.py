@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import DataError
 from transferlm.text.token_rows import token_rows
-from transferlm.text.tokenizers.character import Character
-from transferlm.text.tokenizers.pretrained import Pretrained
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
@@ -47,27 +45,6 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path: Path) -> None:
 def test_no_row_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no token to learn from"):
         token_rows(["a"], lambda _: [], "key", tmp_path)
-
-
-def test_pieces_leave_nothing_off(bert_folder: Path) -> None:
-    tokenizer = Pretrained(folder=str(bert_folder))
-    text = "the film was good and lovely , the room bright"
-    whole = tokenizer.encode([text])[0].ids
-    pieces = list(tokenizer.pieces([text, "", "film"], max_length=6))
-    assert all(len(piece) <= 6 for piece in pieces)
-    assert all((piece[0], piece[-1]) == (whole[0], whole[-1]) for piece in pieces)
-    assert np.array_equal(np.concatenate([piece[1:-1] for piece in pieces[:-1]]), whole[1:-1])
-    assert len(pieces[-1]) == 3
-
-
-def test_pieces_without_special_tokens() -> None:
-    tokenizer = Character().fit(["abc"])
-    assert [len(piece) for piece in tokenizer.pieces(["abcab"], 2)] == [2, 2, 1]
-
-
-def test_pieces_need_room(bert_folder: Path) -> None:
-    with pytest.raises(SettingError, match="give 3 or more"):
-        list(Pretrained(folder=str(bert_folder)).pieces(["film"], 2))
 
 
 @pytest.mark.parametrize("ending", [".ids", ".starts"])

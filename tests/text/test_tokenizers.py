@@ -398,3 +398,44 @@ def test_folders_that_hold_no_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ModelFolderError, match="is no UTF-8"):
         Pretrained(str(tmp_path))
+
+
+# ------------------------------------------------------------------ marks
+
+
+@pytest.mark.parametrize("tokenizer", ours(), ids=lambda t: t.kind)
+def test_marks_stand_around_every_text_and_change_nothing_within(tokenizer: Any, tmp_path: Path) -> None:
+    plain = tokenizer.fit(TEXTS)
+    marked = plain.with_marks()
+    assert marked.with_marks() is marked
+    assert plain.mask_id is None, "the one given is left as it was"
+    assert (marked.begin_id, marked.pad_id, marked.end_id) == (0, 1, 2)
+    assert marked.mask_id == len(plain) == len(marked) - 1
+    assert marked.hash != plain.hash
+    for text in (*TEXTS, TRICKY, ""):
+        (own,), (bare,) = marked.encode([text]), plain.encode([text])
+        assert (own.ids[0], own.ids[-1]) == (marked.begin_id, marked.end_id)
+        assert [marked.vocabulary[i] for i in own.ids[1:-1]] == [plain.vocabulary[i] for i in bare.ids]
+        assert np.array_equal(marked.bare(own).offsets, bare.offsets)
+        assert marked.decode(own.ids) == plain.decode(bare.ids)
+        assert marked.mask_id not in own.ids
+    assert len(marked.encode(TEXTS[:1], max_length=4)[0]) == 4
+    marked.save(tmp_path)
+    again = Tokenizer.load(tmp_path)
+    assert again.hash == marked.hash
+    assert again.mask_id == marked.mask_id
+    assert again.encode([TRICKY])[0].ids.tolist() == marked.encode([TRICKY])[0].ids.tolist()
+
+
+def test_what_no_text_is_written_with(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join([*VOCABULARY, "[unused0]"]))
+    tokenizer = Pretrained(folder=str(tmp_path))
+    assert tokenizer.special_ids == frozenset(range(5))
+    assert tokenizer.reserved_ids == frozenset([*range(5), len(VOCABULARY)])
+    assert tokenizer.with_marks() is tokenizer
+
+
+def test_a_pretrained_tokenizer_without_a_mask_says_so(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(token for token in VOCABULARY if token != "[MASK]"))
+    with pytest.raises(UnsupportedError, match="no mask token"):
+        Pretrained(folder=str(tmp_path)).with_marks()

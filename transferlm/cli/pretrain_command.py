@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built, settings_of
-from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json, watched
 
 
 class _Command(PluggedCommand):
@@ -20,6 +20,7 @@ class _Command(PluggedCommand):
 @click.option("--tokenizer", type=PlugName("tokenizers"), help="How text is cut into tokens.")
 @click.option("--column", help="The column that holds the text, for tables.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
+@watched
 @everywhere
 def command(
     model: str,

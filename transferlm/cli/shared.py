@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import click
 
-from transferlm import catalog, progress
+from transferlm import catalog, launched, progress
 from transferlm.errors import ForgettingError, alternatives
 
-__all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table"]
+__all__ = ["PlugName", "everywhere", "kept_state", "show_json", "show_table", "watched"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +46,22 @@ def everywhere(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def watched(function: F) -> F:
+    """Add `--tensorboard`: every training within the command then writes its curves."""
+
+    @click.option("--tensorboard", type=click.Path(), metavar="FOLDER", help="Write curves for TensorBoard there.")
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, tensorboard: str | None, **options: Any) -> Any:
+        if tensorboard is None:
+            return function(*arguments, **options)
+        from transferlm.neural.tensorboard import tensorboard as curves
+
+        with curves(tensorboard):
+            return function(*arguments, **options)
+
+    return wrapped  # type: ignore[return-value]
+
+
 class PlugName(click.ParamType[Any]):
     """The name of a plug-in of one kind, with a hint when it is misspelt."""
 
@@ -65,19 +81,23 @@ class PlugName(click.ParamType[Any]):
 def kept_state(output: str) -> Iterator[Path]:
     """A folder beside `output` for the state of its training, there while it runs and after an interruption.
 
-    At the end the training's log is laid into the model folder as `training.jsonl` and the state is removed.
+    At the end the training's log is laid into the model folder as `training.jsonl` and the state is removed. Of several
+    processes the main one does so.
     """
     place = Path(output).absolute()
     state = place.with_name(f".{place.name}.training")
     try:
         yield state
     except ForgettingError:
-        shutil.rmtree(state, ignore_errors=True)
+        if launched.main_process():
+            shutil.rmtree(state, ignore_errors=True)
         raise
     except BaseException:
         with suppress(OSError):
             state.rmdir()  # empty, it holds nothing to go on with
         raise
+    if not launched.main_process():
+        return
     log = state / "log.jsonl"
     if log.is_file():
         shutil.copyfile(log, place / "training.jsonl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
-from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json
+from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json, watched
 
 
 class _Command(PluggedCommand):
@@ -21,6 +21,7 @@ class _Command(PluggedCommand):
 @click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
 @click.option("--from-scratch", is_flag=True, help="Start from the same architecture untrained.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the task model to.")
+@watched
 @everywhere
 def command(
     source: str,
@@ -39,12 +40,16 @@ def command(
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
     from transferlm import lifecycle
+    from transferlm.progress import say
     from transferlm.storage import refuse_occupied
 
     refuse_occupied(output)
     kind = built("tasks", "task", task)
     examples = kind.read(data)
     test_part = kind.read(test, labels=examples.labels) if test else None
+    for part in (examples, *([test_part] if test_part is not None else [])):
+        for note in part.notes:
+            say(f"{part.name}: {note}")
     settings = {"max_length": max_length} if max_length else {}
     model = lifecycle.load(source, **settings)
     start = lifecycle.untrained(model, seed) if from_scratch else model

@@ -20,9 +20,10 @@ from transferlm.experiments.verdict import Verdict, verdict
 from transferlm.models.base import CountBased, Encoder, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.progress import Progress, say
 from transferlm.strategies.base import Strategy
-from transferlm.task_model import TaskModel, body_of
+from transferlm.task_model import ClassScores, TaskModel, body_of
 from transferlm.tasks.base import Examples
 from transferlm.text.duplicates import keep_first, leaks, near_duplicates
+from transferlm.text.framing import Text, parts
 from transferlm.text.splits import draw
 
 __all__ = ["Comparison", "Plan", "compare"]
@@ -133,9 +134,11 @@ def compare(
             folder named after the comparison in the user's cache.
 
     Raises:
-        UnsupportedError: A source works with none of the strategies.
+        UnsupportedError: A source works with none of the strategies, or the task has no classes.
         DataError: Fewer examples than asked, or the parts' labels differ.
     """
+    if train.strata is None:
+        raise UnsupportedError(f"compare measures tasks with one label a text, not {catalog.name_of(train.task)}")
     if train.labels != test.labels:
         raise DataError(f"{test.name}: its labels are not the training part's: read it with labels=train.labels")
     pool, facts = _cleaned(train, test)
@@ -193,8 +196,8 @@ def _works(model: Model, strategy: Strategy) -> bool:
 
 def _cleaned(train: Examples, test: Examples) -> tuple[Examples, dict[str, Any]]:
     """The training rows without repeats and without rows of the test part, and what was left out."""
-    kept = keep_first(near_duplicates(train.texts), len(train))
-    leaking = {pair[0] for pair in leaks(train.texts, test.texts)}
+    kept = keep_first(near_duplicates(train.strings), len(train))
+    leaking = {pair[0] for pair in leaks(train.strings, test.strings)}
     rows = np.array([row for row in kept if row not in leaking], dtype=np.int64)
     facts = {
         "training rows given": len(train),
@@ -244,18 +247,18 @@ def _run(
                 shared.clear()
                 drawn = [rows for place, rows in draws.items() if group in (None, place[1])]
                 texts = [pool.texts[row] for rows in drawn for row in rows]
-                shared[group] = _prepared(arm, [*texts, *test.texts], seed)
+                shared[group] = _prepared(arm, [*texts, *test.texts], seed, pool.task.reads_whole)
             cell = _cell(arm, shared[group], pool.subset(draws[size, seed]), test, (size, seed))
             store.put(key, cell)
         yield cell
 
 
-def _prepared(arm: _Arm, texts: Sequence[str], seed: int) -> Model:
+def _prepared(arm: _Arm, texts: Sequence[Text], seed: int, whole: bool) -> Model:
     """The model that cells start from: drawn anew for from scratch, remembering its encodings when frozen."""
     model = arm.model.untrained(seed) if arm.from_scratch and isinstance(arm.model, FromScratch) else arm.model
     learns = isinstance(model, Trainable) and not isinstance(model, GradientTrained)
     if arm.strategy.frozen and isinstance(model, Encoder) and not learns:
-        return Remembered(model, texts)
+        return Remembered(model, [part for text in texts for part in parts(text)], whole)
     return model
 
 
@@ -267,6 +270,7 @@ def _cell(arm: _Arm, model: Model, examples: Examples, test: Examples, place: tu
         made = arm.strategy.transfer(model, examples, seed)
         trained = time.perf_counter()
         scores = made.score(test)
+    assert isinstance(scores, ClassScores)
     shared = model.seconds_saved - before if isinstance(model, Remembered) else 0.0
     finished = time.perf_counter()
     return Cell(

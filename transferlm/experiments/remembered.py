@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from transferlm import storage
+from transferlm.models._inputs import encoded
 from transferlm.models.base import Encoder, Encoding, Model
 
 __all__ = ["Remembered"]
@@ -23,15 +24,16 @@ class Remembered(Model, Encoder):
 
     Args:
         model: The encoder.
-        texts: Every text that will be asked for; repeated ones are encoded once.
+        texts: Every text that will be asked for; repeated ones are encoded once. Of a pair each text by itself.
+        whole: Whether texts beyond the encoder's maximum length are read in windows.
     """
 
-    def __init__(self, model: Model, texts: Sequence[str]) -> None:
+    def __init__(self, model: Model, texts: Sequence[str], whole: bool = False) -> None:
         assert isinstance(model, Encoder)
         self.model, self._encoder = model, model
         unique = list(dict.fromkeys(texts))
         started = time.perf_counter()
-        self._encoding = model.encode(unique)
+        self._encoding = encoded(model, unique, whole)
         self._seconds_a_text = (time.perf_counter() - started) / max(1, len(unique))
         self._places = {text: place for place, text in enumerate(unique)}
         self.lineage = model.lineage
@@ -57,7 +59,10 @@ class Remembered(Model, Encoder):
         """The remembered vectors of these texts."""
         rows = np.array([self._places[text] for text in texts], dtype=np.int64)
         self.seconds_saved += self._seconds_a_text * len(rows)
-        return Encoding(self._encoding.features[rows], self._encoding.read[rows])
+        known = self._encoding.known
+        return Encoding(
+            self._encoding.features[rows], self._encoding.read[rows], None if known is None else known[rows]
+        )
 
     def write(self, folder: Path) -> None:
         """Write the encoder itself."""

@@ -1,6 +1,7 @@
 """The life of a language model: opened, pretrained, updated, transferred, combined, compressed, evaluated."""
 
 from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation
+from transferlm.lifecycle.finding import find_learning_rate
 from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, read, transfer, update
 from transferlm.lifecycle.opening import empty, load, reading_of, sources_of, task_model, untrained, word_vectors
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
@@ -14,6 +15,7 @@ __all__ = [
     "empty",
     "evaluate",
     "export",
+    "find_learning_rate",
     "generate",
     "generate_pieces",
     "load",

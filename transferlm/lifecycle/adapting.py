@@ -7,6 +7,7 @@ from typing import Any
 
 from transferlm import catalog
 from transferlm.measure.language import Context
+from transferlm.models._caches import cache_of
 from transferlm.models.base import Model
 from transferlm.task_model import TaskModel, body_of
 from transferlm.text.corpus import Corpus
@@ -15,29 +16,33 @@ __all__ = ["with_cache", "with_dynamic_evaluation"]
 
 
 def with_cache(
-    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "text"
+    model: Model | TaskModel,
+    tuning: Corpus | Iterable[str] | None = None,
+    context: Context = "text",
+    kind: str | None = None,
 ) -> Model:
-    """The model with a cache of what it just read.
+    """The model with a cache of what it just read; the model given is left as it was.
 
     Args:
         model: Any causal model.
         tuning: Texts it was not trained on, to fit the cache to; without them it is as it was fitted to the Treebank.
         context: Whether the cache is fitted to texts on their own or to a stream of them.
+        kind: `states`, which neural models have, or `counts`; none takes what suits the model best.
 
     Raises:
-        UnsupportedError: The model is not causal.
+        UnsupportedError: The model is not causal, or tells no states where those are asked for.
+        SettingError: There is no such kind.
     """
     body = body_of(model)
-    cached: Any = body.copy() if body.family == "cached" else catalog.find("models", "cached").of(body)
+    cached = cache_of(body, kind)
     data, scores = [], {}
     if tuning is not None:
         corpus = Corpus.of(tuning)
         scores[f"tuning_loss_{context}"] = cached.tune(corpus, context)
         data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
-    method = {"name": "cached", "hyper_parameters": cached.hyper_parameters()}
+    method = {"name": cached.family, "hyper_parameters": cached.hyper_parameters()}
     cached.lineage = body.origin.child("cache", method=method, data=data, scores=scores)
-    made: Model = cached
-    return made
+    return cached
 
 
 def with_dynamic_evaluation(
@@ -57,14 +62,16 @@ def with_dynamic_evaluation(
         DataError: There are fewer than two texts to tune on.
     """
     family: Any = catalog.find("models", "dynamic")
+    data, scores = [], {}
     if tuning is None:
         dynamic = family.of(body_of(model))
     else:
-        measured, fitted = Corpus.of(tuning).at_end(0.5)
-        dynamic = family.of(body_of(model), measured, rule="rms", learning_rate=0.001)
-        dynamic.tune(fitted, context)
-    dynamic.lineage = body_of(model).origin.child(
-        "dynamic evaluation", method={"name": "dynamic", "hyper_parameters": dynamic.hyper_parameters()}
-    )
+        corpus = Corpus.of(tuning)
+        measured, fitted = corpus.at_end(0.5)
+        dynamic = family.of(body_of(model), measured, rule="rms")
+        scores[f"tuning_loss_{context}"] = dynamic.tune(fitted, context)
+        data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
+    method = {"name": dynamic.family, "hyper_parameters": dynamic.hyper_parameters()}
+    dynamic.lineage = body_of(model).origin.child("dynamic evaluation", method=method, data=data, scores=scores)
     made: Model = dynamic
     return made

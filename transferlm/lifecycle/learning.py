@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from transferlm import catalog, storage
 from transferlm.combinations.base import Combination
+from transferlm.launched import alone
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import finite, score
-from transferlm.models.base import CountBased, Model, Trainable, able, require
+from transferlm.models.base import CountBased, Model, SelfSupervised, Trainable, able, require
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel, body_of
@@ -42,6 +43,8 @@ def pretrain(
         DataError: The corpus is empty or unreadable.
     """
     family = able(model, Trainable, "pretrain")
+    if not isinstance(family, SelfSupervised):
+        alone(f"the pretraining of {model.family}")
     corpus = Corpus.of(corpus)
     trained: Any = family.untrained(seed).fit(corpus, seed, _path(checkpoints))
     trained.lineage = storage.Lineage().child(

@@ -9,7 +9,17 @@ from typing import Any
 from transferlm import catalog, sources, storage
 from transferlm.errors import SettingError, TransferLMError, UnsupportedError
 from transferlm.models._opening import open_model, open_vectors
-from transferlm.models.base import Causal, CountBased, FromScratch, GradientTrained, Model, Trainable, WordVectors, able
+from transferlm.models.base import (
+    Causal,
+    CountBased,
+    FromScratch,
+    GradientTrained,
+    Masked,
+    Model,
+    Trainable,
+    WordVectors,
+    able,
+)
 from transferlm.task_model import TaskModel, body_of
 from transferlm.text.tokenizers.base import Tokenizer
 
@@ -75,7 +85,7 @@ def empty(family: str, tokenizer: Tokenizer | None = None, preset: str | None = 
         raise SettingError(f"{family} is not trained from scratch and has no presets: leave it out")
     made: Model = cls(**hyper_parameters) if preset is None else cls.preset(preset, **hyper_parameters)
     if tokenizer is not None:
-        if isinstance(made, CountBased) or not isinstance(made, Causal):
+        if isinstance(made, CountBased) or not isinstance(made, Causal | Masked):
             raise UnsupportedError(f"{family} takes no tokenizer: leave it out")
         made.tokenizer = tokenizer
     return made

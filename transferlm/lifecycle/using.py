@@ -9,8 +9,9 @@ from typing import Any
 from transferlm.errors import SettingError, UnsupportedError
 from transferlm.lifecycle.opening import ARPA
 from transferlm.measure.language import Context, LanguageScores, score
+from transferlm.measure.pseudo_likelihood import PseudoScores, score_masked
 from transferlm.measure.word_vectors import Analogies, Similarity, WordScores
-from transferlm.models.base import Causal, Exportable, Model, WordVectors, able
+from transferlm.models.base import Causal, Exportable, Masked, Model, WordVectors, able
 from transferlm.task_model import Scores, TaskModel, body_of
 from transferlm.tasks.base import Examples
 from transferlm.text.corpus import Corpus
@@ -24,17 +25,20 @@ def evaluate(
     model: Model | TaskModel,
     data: Examples | Corpus | Iterable[str] | Similarity | Analogies,
     context: Context = "text",
-) -> Scores | LanguageScores | WordScores:
+    whole_words: bool = False,
+) -> Scores | LanguageScores | PseudoScores | WordScores:
     """How good a model is: a task model on labelled examples, a language model on text, word vectors on word pairs.
 
     Args:
-        model: A task model, any causal language model, or word vectors.
+        model: A task model, a causal or masked language model, or word vectors.
         data: Labelled examples for the first, texts for the second, judged pairs or analogies for the third.
-        context: For a language model: `text` scores each text on its own, `stream` after all texts before it.
+        context: For a causal model: `text` scores each text on its own, `stream` after all texts before it.
+        whole_words: For a masked model: hide with each token the later ones of its word (Kauf & Ivanova 2023).
 
     Raises:
         UnsupportedError: The model predicts no task and gives no probabilities to texts, or the data is not of its
             kind.
+        SettingError: `context` or `whole_words` is given for a model that it means nothing to.
         DataError: There is nothing to score.
     """
     if isinstance(model, TaskModel):
@@ -43,9 +47,15 @@ def evaluate(
         return model.score(data)
     if isinstance(data, Similarity | Analogies):
         return data.score(able(model, WordVectors, "similarity and analogies").table)
-    if isinstance(data, Examples) or not isinstance(model, Causal):
-        mute = "" if isinstance(model, Causal) else ", and it gives no probabilities to plain text"
+    if isinstance(data, Examples) or not isinstance(model, Causal | Masked):
+        mute = "" if isinstance(model, Causal | Masked) else ", and it gives no probabilities to plain text"
         raise UnsupportedError(f"a {model.family} model predicts no task yet: transfer it first{mute}")
+    if isinstance(model, Masked):
+        if context != "text":
+            raise SettingError(f"a {model.family} model scores each text on its own: leave context {context!r} out")
+        return score_masked(model, data, whole_words)
+    if whole_words:
+        raise SettingError(f"a {model.family} model hides no words: leave whole_words out")
     return score(model, data, context)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from transferlm import storage
 from transferlm.errors import ModelFolderError
 
-__all__ = ["SHARDS", "refuse_code", "refuse_giants", "refuse_leftover_layers"]
+__all__ = ["SHARDS", "refuse_code", "refuse_giants", "refuse_leftover_layers", "weight_files"]
 
 SHARDS = "model.safetensors.index.json"
 _MANY = 1000
@@ -76,12 +76,26 @@ def refuse_leftover_layers(unused: Iterable[str], config: Any, place: Path) -> N
             raise ModelFolderError(f"{place}: config.json tells of {layers} layers, the weights hold {name} too")
 
 
+def weight_files(folder: storage.Folder) -> list[Path]:
+    """The files that hold the folder's weights: one, or the shards that their index names.
+
+    Raises:
+        ModelFolderError: One is missing, or the index is damaged.
+    """
+    if not folder.has(SHARDS):
+        return [folder.weights()]
+    index = folder.json(SHARDS)
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict):
+        raise ModelFolderError(f"{folder.path / SHARDS} tells no weight_map: copy the folder again")
+    return [folder.file(name) for name in sorted(set(map(str, shards.values())))]
+
+
 def _shapes(folder: storage.Folder) -> Iterator[list[int]]:
     """The shape of every tensor, from the heads of the files alone."""
     from safetensors import safe_open
 
-    named = folder.json(SHARDS).get("weight_map", {}).values() if folder.has(SHARDS) else [storage.WEIGHTS]
-    for name in sorted(set(named)):
-        with safe_open(folder.weights(name), framework="numpy") as weights:
+    for path in weight_files(folder):
+        with safe_open(path, framework="numpy") as weights:
             for key in weights.keys():  # noqa: SIM118 - no mapping
                 yield weights.get_slice(key).get_shape()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from transferlm.models.base import Encoding
+from transferlm.models.base import Encoding, GradientTrained
 from transferlm.neural.batching import Batch, by_length, collate
 from transferlm.neural.precision import Precision, autocast
 from transferlm.progress import Progress
+from transferlm.text.framing import Window
 from transferlm.text.tokenizers.base import Tokens, share_read
 
-__all__ = ["encode_in_batches", "weights_digest"]
+__all__ = ["encode_in_batches", "encode_windows", "score_windows", "weights_digest"]
 
 
 class _Encodes(Protocol):
@@ -45,6 +46,63 @@ def encode_in_batches(model: _Encodes, texts: Sequence[str], width: int, precisi
             features[rows] = model.text_states(collate(ids, rows, model.pad_id, device)).float().cpu().numpy()
             progress.advance(len(rows))
     return Encoding(features, share_read(texts, tokens))
+
+
+def encode_windows(
+    model: GradientTrained, windows: Sequence[Window], width: int, precision: Precision = "auto"
+) -> np.ndarray:
+    """`text_states` of rows that are laid out already, without gradients: float32 of shape (rows, width)."""
+    features = np.zeros((len(windows), width), dtype=np.float32)
+
+    def keep(rows: np.ndarray, states: torch.Tensor) -> None:
+        features[rows] = states.float().cpu().numpy()
+
+    _read(model, windows, model.text_states, keep, precision)
+    return features
+
+
+def score_windows(
+    model: GradientTrained,
+    windows: Sequence[Window],
+    weights: np.ndarray,
+    bias: np.ndarray,
+    precision: Precision = "auto",
+) -> list[np.ndarray]:
+    """A linear function of every token's state, in fp32: float32 of shape (tokens, size) for each row."""
+    device = next(model.module.parameters()).device
+    matrix, shift = torch.from_numpy(weights).to(device), torch.from_numpy(bias).to(device)
+    found: list[np.ndarray] = [np.empty((0, len(bias)), np.float32)] * len(windows)
+
+    def keep(rows: np.ndarray, states: torch.Tensor) -> None:
+        with torch.autocast(device.type, enabled=False):
+            scores = (states.float() @ matrix + shift).cpu().numpy()
+        for place, row in enumerate(rows):
+            found[row] = scores[place, : len(windows[row].ids)].copy()
+
+    _read(model, windows, model.token_states, keep, precision)
+    return found
+
+
+def _read(
+    model: GradientTrained,
+    windows: Sequence[Window],
+    states: Callable[[Batch], torch.Tensor],
+    keep: Callable[[np.ndarray, torch.Tensor], None],
+    precision: Precision,
+) -> None:
+    """Run batches of like length without gradients and hand their row numbers and states on."""
+    device = next(model.module.parameters()).device
+    ids, types = [window.ids for window in windows], [window.types for window in windows]
+    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    model.module.eval()
+    with (
+        Progress("encoding", len(windows), "rows") as progress,
+        torch.inference_mode(),
+        autocast(device, precision),
+    ):
+        for rows in by_length(lengths):
+            keep(rows, states(collate(ids, rows, model.pad_id, device, types)))
+            progress.advance(len(rows))
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -15,7 +15,15 @@ from transferlm.errors import ModelFolderError, TransferLMError
 from transferlm.models._foreign_folder import SHARDS, refuse_code, refuse_giants, refuse_leftover_layers
 from transferlm.neural.attention import attention
 
-__all__ = ["attend_by", "configuration", "expect_no_mask", "first_line", "one_kernel_gelu", "opened", "silent"]
+__all__ = [
+    "attend_by",
+    "configuration",
+    "expect_no_mask",
+    "first_line",
+    "one_kernel_gelu",
+    "opened",
+    "silent",
+]
 
 _ATTENTION = "transferlm"
 

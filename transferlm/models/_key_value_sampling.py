@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from transferlm.models._sampling import put_together
+from transferlm.models._key_value_reading import cache_name
+from transferlm.models._sampling import HiddenContinuation, put_together
 from transferlm.models._side_by_side import SideBySide
 from transferlm.text.tokenizers.base import Tokenizer
 
-__all__ = ["KeyValueTexts"]
+__all__ = ["KeyValueContinuation", "KeyValueTexts"]
 
 
 class KeyValueTexts(SideBySide):
@@ -30,21 +31,28 @@ class KeyValueTexts(SideBySide):
         window: Most tokens that the module reads at once.
         prompt: How the texts begin.
         count: Texts.
+        states: Whether the top layer's states are told.
     """
 
     def __init__(
-        self, module: Any, tokenizer: Tokenizer, opening: np.ndarray, window: int, prompt: str, count: int = 1
+        self,
+        module: Any,
+        tokenizer: Tokenizer,
+        opening: np.ndarray,
+        window: int,
+        prompt: str,
+        count: int = 1,
+        states: bool = False,
     ) -> None:
         self._module, self._tokenizer, self._prompt, self._window = module.eval(), tokenizer, prompt, window
         self._device = next(module.parameters()).device
-        # `transferlm` runs with versions of `transformers` that call it the one and the other.
-        self._name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
-        given = [*opening.tolist(), *tokenizer.bare(tokenizer.encode([prompt])[0]).ids.tolist()]
+        self._name = cache_name(module)
+        given = [*opening.tolist(), *tokenizer.encode_bare([prompt])[0].ids.tolist()]
         self._given, self.ids = len(given), [given] * count
         self._cache: Any = None
-        self._logits = torch.empty(0)
+        self._logits = self._states = torch.empty(0)
         self.read, self._pending = 0, False
-        self.end_id = tokenizer.end_id
+        self._tells, self.end_id = states, tokenizer.end_id
         rows = module.get_output_embeddings().weight.shape[0]
         silent = sorted(tokenizer.special_ids - {self.end_id})
         self.barred = np.concatenate([np.array(silent, np.int64), np.arange(len(tokenizer), rows)])
@@ -76,6 +84,18 @@ class KeyValueTexts(SideBySide):
         given, whole = (self._tokenizer.decode(part) for part in (ids[: self._given], ids))
         return self._prompt + whole[len(given) :]
 
+    def copy(self) -> Self:
+        """The same texts with keys and values of their own."""
+        twin = copy.copy(self)
+        twin._cache = copy.deepcopy(self._cache)
+        return twin
+
+    def read_states(self) -> np.ndarray:
+        """The top layer's states after the tokens of the first text that were read last: float32 (tokens, width)."""
+        self._advance()
+        found: np.ndarray = self._states[0].float().cpu().numpy()
+        return found
+
     def _advance(self) -> None:
         """Read what was taken, or the prompt once for all texts."""
         if not self.read:
@@ -98,7 +118,37 @@ class KeyValueTexts(SideBySide):
     @torch.inference_mode()
     def _read(self, rows: Sequence[Sequence[int]]) -> None:
         given = torch.tensor(rows, device=self._device)
-        found = self._module(input_ids=given, use_cache=True, logits_to_keep=1, **{self._name: self._cache})
+        asked = {self._name: self._cache, "use_cache": True, "logits_to_keep": 1, "output_hidden_states": self._tells}
+        found = self._module(input_ids=given, **asked)
         self._logits = found.logits[:, -1]
+        self._states = found.hidden_states[-1] if self._tells else self._states
         self.read += given.shape[1]
         self._pending = False
+
+
+class KeyValueContinuation(HiddenContinuation):
+    """The only one of such texts, and its states."""
+
+    def __init__(self, texts: KeyValueTexts) -> None:
+        self.texts, self.end_id, self.barred = texts, texts.end_id, texts.barred
+        self.hidden = texts.read_states()
+
+    def log_probs(self) -> np.ndarray:
+        """The distribution after the last token read."""
+        row: np.ndarray = self.texts.log_probs()[0]
+        return row
+
+    def take(self, token: int) -> None:
+        """Read one token more."""
+        self.texts.take([0], [token])
+        self.hidden = self.texts.read_states()
+
+    def text(self) -> str:
+        """The prompt and what was taken."""
+        return self.texts.text(0)
+
+    def fork(self) -> Self:
+        """A twin with keys and values of its own."""
+        twin = super().fork()
+        twin.texts = self.texts.copy()
+        return twin

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from transferlm.neural.readout import Readout
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 
 __all__ = ["NextTokenLoss", "output_layer"]
@@ -38,11 +39,22 @@ class NextTokenLoss:
             ids: int64 of shape (texts, tokens).
             targets: The token after each: the same shape.
         """
+        found = self.readout(ids, targets)
         if self._layer is None:
-            logits = self._module(input_ids=ids, use_cache=False).logits
-            return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+            return functional.cross_entropy(found.states.float(), found.targets)
+        return self._cross_entropy(found.states, self._layer.weight, self._layer.bias, found.targets)
+
+    def readout(self, ids: torch.Tensor, targets: torch.Tensor) -> Readout:
+        """What predicts the tokens that follow; where no layer alone scores them, their scores stand for states."""
+        if self._layer is None:
+            logits = self._module(input_ids=ids, use_cache=False).logits.flatten(0, 1)
+            return Readout(logits, _as_they_are, targets.flatten(), logits.shape[1])
         states = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return self._cross_entropy(states.flatten(0, 1), self._layer.weight, self._layer.bias, targets.flatten())
+        return Readout(states.flatten(0, 1), self._layer, targets.flatten(), self._layer.out_features)
+
+
+def _as_they_are(logits: torch.Tensor) -> torch.Tensor:
+    return logits
 
 
 def output_layer(module: Any) -> nn.Linear | None:

@@ -10,6 +10,8 @@ import torch
 
 from transferlm.models._next_token_loss import NextTokenLoss
 from transferlm.neural.batching import EpochBatch
+from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
@@ -38,6 +40,7 @@ class PackedReader:
         self.window = min(window, len(stream) - 1)
         self.batch_size = batch_size
         self.device = next(module.parameters()).device
+        self._share = Share()
         self._nats = NextTokenLoss(module)
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
@@ -56,7 +59,18 @@ class PackedReader:
 
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a token."""
-        return self._mean(batch.rows, self.window)
+        own = self._share.of(batch.rows)
+        if not len(own):
+            return torch.zeros((), device=self.device)
+        return self._mean(own, self.window) * self._share.weight(len(own), len(batch.rows))
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch's windows."""
+        self._share = Share.of_batches(process, processes, self.batch_size)
+
+    def readout(self, batch: EpochBatch) -> Readout:
+        """What a batch predicts."""
+        return self._nats.readout(*self._windows(batch.rows, self.window))
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream, read in windows side by side: a little above a scorer's figure."""
@@ -78,6 +92,10 @@ class PackedReader:
         """Nothing to go on from."""
 
     def _mean(self, starts: np.ndarray, length: int) -> torch.Tensor:
+        return self._nats(*self._windows(starts, length))
+
+    def _windows(self, starts: np.ndarray, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids of windows, and the token after each: int64 of shape (windows, length)."""
         block = np.stack([self.stream[start : start + length + 1] for start in starts]).astype(np.int64)
         ids = torch.from_numpy(block).to(self.device)
-        return self._nats(ids[:, :-1], ids[:, 1:])
+        return ids[:, :-1], ids[:, 1:]

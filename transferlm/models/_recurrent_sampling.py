@@ -7,18 +7,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from transferlm.models._sampling import Continuation, put_together
+from transferlm.models._sampling import HiddenContinuation, put_together
 from transferlm.neural.recurrence import State
 from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["StateContinuation"]
 
 
-class StateContinuation(Continuation):
+class StateContinuation(HiddenContinuation):
     """A text of the tokens of a tokenizer, after the end token that opens every text.
 
     Args:
-        network: Gives `states(ids, state)` and `logits(states)`; it is put into evaluation mode.
+        network: Gives `states(ids, state)`, `outputs(states)` and `output(outputs)`; it is put into evaluation mode.
         tokenizer: Writes and reads its tokens.
         prompt: How the text begins.
     """
@@ -49,4 +49,6 @@ class StateContinuation(Continuation):
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
         states, self._state = self._network.states(torch.tensor([ids], device=self._device), self._state)  # type: ignore[operator]
-        self._logits: torch.Tensor = self._network.logits(states[0, -1])  # type: ignore[operator]
+        outputs: torch.Tensor = self._network.outputs(states[0])  # type: ignore[operator]
+        self.hidden = outputs.cpu().numpy()
+        self._logits: torch.Tensor = self._network.output(outputs[-1])  # type: ignore[operator]

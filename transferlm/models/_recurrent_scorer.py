@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from transferlm.models._scored_texts import Scored
 from transferlm.neural.batching import by_length
 from transferlm.neural.recurrence import State
 
@@ -26,60 +27,65 @@ class Scorer:
         network: Gives `states(ids, state)`, and has the layers `projection` and `output`; it is put into evaluation
             mode, and its weights are taken as they are now.
         end_id: The token that opens a text.
+        states: Whether hidden states are kept, as the output layer reads them.
     """
 
-    def __init__(self, network: nn.Module, end_id: int) -> None:
+    def __init__(self, network: nn.Module, end_id: int, states: bool = False) -> None:
         self.network, self.end_id = network.eval(), end_id
         self.device = next(network.parameters()).device
         self.state: State | None = None
         output: nn.Linear = network.output  # type: ignore[assignment]
         self._table, self._bias = output.weight.detach().t().contiguous(), output.bias.detach()
+        self._kept = len(self._table) if states else 0
         self._logits = torch.empty(_ROWS, self._table.shape[1], device=self.device)
 
     @torch.inference_mode()
-    def alone(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def alone(self, targets: Sequence[np.ndarray]) -> list[Scored]:
         """Each text on its own, texts of like length side by side.
 
         Args:
             targets: Token ids of each text, its end last.
 
         Returns:
-            Log-probabilities of each text's tokens, float64.
+            Each text's tokens.
         """
         lengths = np.array([len(ids) for ids in targets], dtype=np.int64)
-        logs: list[np.ndarray] = [np.empty(0)] * len(targets)
+        scored: dict[int, Scored] = {}
         for rows in by_length(lengths, tokens=_TOKENS):
             block = np.full((len(rows), 1 + lengths[rows].max()), self.end_id, dtype=np.int32)
             for place, row in enumerate(rows):
                 block[place, 1 : 1 + lengths[row]] = targets[row]
-            found, _ = self._scored(block, lengths[rows], None)
+            (logs, states), _ = self._scored(block, lengths[rows], None)
             for place, row in enumerate(rows):
-                logs[row] = found[place, : lengths[row]].copy()
-        return logs
+                own = slice(0, lengths[row])
+                scored[int(row)] = Scored(logs[place, own].copy(), states[place, own].copy())
+        return [scored[row] for row in range(len(targets))]
 
     @torch.inference_mode()
-    def streamed(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def streamed(self, targets: Sequence[np.ndarray]) -> list[Scored]:
         """As `alone`, but the state goes on from text to text, and from one call to the next."""
         stream = np.concatenate([[self.end_id], *targets])[None]
-        found, self.state = self._scored(stream, np.array([stream.shape[1] - 1]), self.state)
-        return np.split(found[0], np.cumsum([len(ids) for ids in targets])[:-1])
+        (logs, states), self.state = self._scored(stream, np.array([stream.shape[1] - 1]), self.state)
+        return Scored(logs[0], states[0]).split(np.cumsum([len(ids) for ids in targets])[:-1])
 
-    def _scored(self, block: np.ndarray, lengths: np.ndarray, state: State | None) -> tuple[np.ndarray, State | None]:
-        """Log-probabilities of `block[:, 1:]` (texts, tokens) given what stands before, and the last state."""
+    def _scored(self, block: np.ndarray, lengths: np.ndarray, state: State | None) -> tuple[Scored, State | None]:
+        """`block[:, 1:]` (texts, tokens) given what stands before, and the last state."""
         width = block.shape[1] - 1
         logs = np.zeros((len(block), width))
+        kept = np.zeros((len(block), width, self._kept), np.float32)
         step = max(1, _TOKENS // len(block))
         for start in range(0, width, step):
             stop = min(start + step, width)
             states, state = self.network.states(self._tensor(block[:, start:stop]), state)  # type: ignore[operator]
             inside = np.arange(start, stop)[None] < lengths[:, None]
             wanted = self._tensor(block[:, start + 1 : stop + 1][inside])
-            logs[:, start:stop][inside] = self._log_probs(states[torch.from_numpy(inside).to(self.device)], wanted)
-        return logs, state
+            outputs = self.network.projection(states[torch.from_numpy(inside).to(self.device)])  # type: ignore[operator]
+            logs[:, start:stop][inside] = self._log_probs(outputs, wanted)
+            kept[:, start:stop][inside] = outputs[:, : self._kept].cpu().numpy()
+        return Scored(logs, kept), state
 
-    def _log_probs(self, states: torch.Tensor, wanted: torch.Tensor) -> np.ndarray:
+    def _log_probs(self, projected: torch.Tensor, wanted: torch.Tensor) -> np.ndarray:
         """Log-softmax at the wanted tokens, in one piece of memory: fresh pages for every chunk take twice the time."""
-        projected: torch.Tensor = self.network.projection(states)  # type: ignore[operator]
         parts = []
         for some, ids in zip(torch.split(projected, _ROWS), torch.split(wanted, _ROWS), strict=True):
             logits = torch.addmm(self._bias, some, self._table, out=self._logits[: len(some)])

@@ -17,7 +17,7 @@ from transferlm.text.white_space import WHITE_SPACE
 if TYPE_CHECKING:
     from transferlm.models.base import Causal
 
-__all__ = ["Continuation", "Drawing", "Reread", "most_probable", "nucleus", "put_together"]
+__all__ = ["Continuation", "Drawing", "HiddenContinuation", "Reread", "most_probable", "nucleus", "put_together"]
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,17 @@ class Continuation(ABC):
         twin = copy.copy(self)
         twin.__dict__.update({name: list(value) for name, value in vars(self).items() if isinstance(value, list)})
         return twin
+
+
+class HiddenContinuation(Continuation):
+    """Where a text stands, by a model that tells its hidden states.
+
+    Attributes:
+        hidden: Those after the tokens that were read last, the prompt's or the one taken: float32 of shape (tokens,
+            width). The last of them is what the next token is predicted from.
+    """
+
+    hidden: np.ndarray
 
 
 class Reread(Continuation):

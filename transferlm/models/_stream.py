@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from transferlm.errors import DataError
 from transferlm.models._recurrent_network import Network
+from transferlm.neural.processes import Share
+from transferlm.neural.readout import Readout
 from transferlm.neural.recurrence import State
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 from transferlm.seeding import derive
@@ -41,7 +43,7 @@ class StreamReader:
         self.module: nn.Module = network
         self._network = network
         self.steps, self.learning_rate = steps, learning_rate
-        self.length = (len(stream) - 1) // lanes
+        self.lanes, self.length = lanes, (len(stream) - 1) // lanes
         if self.length < 1:
             raise DataError(
                 f"the corpus has {len(stream):,} tokens, too few to read in {lanes} lanes:"
@@ -52,6 +54,7 @@ class StreamReader:
         self.targets = stream[1 : lanes * self.length + 1].reshape(lanes, -1)
         self.state: State | None = None
         self._cross_entropy = VocabularyLoss()
+        self._weight = 1.0
 
     def batches(self, epoch: int) -> Sequence[range]:  # noqa: ARG002 - the stream has one order
         """The places in the lanes that each step reads."""
@@ -59,16 +62,22 @@ class StreamReader:
 
     def tokens(self, part: range) -> int:
         """Tokens of a step."""
-        return len(part) * len(self.inputs)
+        return len(part) * self.lanes
 
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
-        return self._read(part)[0]
+        return self._read(part)[0] * self._weight
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of the lanes."""
+        share = Share.of_batches(process, processes, self.lanes)
+        self.inputs, self.targets = share.of(self.inputs), share.of(self.targets)
+        self._weight = share.weight(len(self.inputs), self.lanes)
 
     def mean_loss(self) -> float:
         """Mean nats a token of the whole stream."""
         total = sum(float(self.loss(part)) * self.tokens(part) for part in StreamReader.batches(self, 0))
-        return total / (self.length * len(self.inputs))
+        return total / (self.length * self.lanes)
 
     def carried(self) -> dict[str, torch.Tensor]:
         """The recurrent state, for a checkpoint."""
@@ -78,16 +87,25 @@ class StreamReader:
         """Go on from a checkpoint's state."""
         self.state = tuple(state[str(place)] for place in range(len(state))) or None
 
+    def readout(self, part: range) -> Readout:
+        """What one step predicts; the state goes on as in `loss`."""
+        outputs, layer = self._network.outputs(self._states(part)), self._network.output
+        return Readout(outputs.flatten(0, 1), layer, self._part(self.targets, part).flatten(), layer.out_features)
+
     def _read(self, part: range) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean nats a token, the states of the top layer, and what the output layer read."""
-        if part.start == 0:
-            self.state = None
-        states, state = self._network.states(self._part(self.inputs, part), self.state)
-        self.state = tuple(tensor.detach() for tensor in state)
+        states = self._states(part)
         outputs, layer = self._network.outputs(states), self._network.output
         wanted = self._part(self.targets, part).flatten()
         nats = self._cross_entropy(outputs.flatten(0, 1), layer.weight, layer.bias, wanted)
         return nats, states, outputs
+
+    def _states(self, part: range) -> torch.Tensor:
+        if part.start == 0:
+            self.state = None
+        states, state = self._network.states(self._part(self.inputs, part), self.state)
+        self.state = tuple(tensor.detach() for tensor in state)
+        return states
 
     def _part(self, lanes: np.ndarray, part: range) -> torch.Tensor:
         return torch.from_numpy(lanes[:, part.start : part.stop].astype(np.int64)).to(self.device)
@@ -139,7 +157,7 @@ class RegularisedReader(StreamReader):
         nats, states, outputs = self._read(part)
         if self.activation or self.slowness:
             self._last = states, outputs
-        return nats
+        return nats * self._weight
 
     def penalty(self) -> torch.Tensor:
         """The penalties on the states of the last step."""
@@ -147,7 +165,7 @@ class RegularisedReader(StreamReader):
         states, outputs = self._last
         self._last = None
         moved = functional.mse_loss(states[:, 1:].float(), states[:, :-1].float()) if states.shape[1] > 1 else 0.0
-        return self.activation * outputs.float().square().mean() + self.slowness * moved
+        return self._weight * (self.activation * outputs.float().square().mean() + self.slowness * moved)
 
 
 def random_spans(length: int, steps: int, generator: np.random.Generator) -> list[range]:

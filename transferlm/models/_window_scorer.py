@@ -10,6 +10,7 @@ import torch
 
 from transferlm.models._causal import Window, strided_windows
 from transferlm.models._next_token_loss import output_layer
+from transferlm.models._scored_texts import Scored
 from transferlm.neural.batching import by_length
 
 __all__ = ["WindowScorer"]
@@ -43,30 +44,32 @@ class WindowScorer:
         window: Most tokens that it reads at once.
         opening: Token ids, one or more, that stand before a text.
         prefix: The same, save that none stand before a text that follows another one's end token.
+        states: Whether the top layer's states are kept.
     """
 
-    def __init__(self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray) -> None:
+    def __init__(self, module: Any, window: int, opening: np.ndarray, prefix: np.ndarray, states: bool = False) -> None:
         self.module, self.window, self.opening, self.prefix = module.eval(), window, opening, prefix
         self.device = next(module.parameters()).device
+        sizes = module.config.get_text_config()
         self._layer = output_layer(module)
-        scores = module.config.get_text_config().vocab_size if self._layer is None else 1
-        self.tokens = max(window, min(_TOKENS, _LOGITS // scores))
+        self.tokens = max(window, min(_TOKENS, _LOGITS // (sizes.vocab_size if self._layer is None else 1)))
         self._enough = _ENOUGH if self.device.type == "cpu" else None
+        self._kept = sizes.hidden_size if states else 0
         self.context: np.ndarray | None = None
 
-    def alone(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def alone(self, targets: Sequence[np.ndarray]) -> list[Scored]:
         """Each text on its own.
 
         Args:
             targets: Token ids of each text, its end last.
 
         Returns:
-            Log-probabilities of each text's tokens, float64.
+            Each text's tokens.
         """
-        logs = self._scored([np.concatenate([self.opening, ids]) for ids in targets], done=0)
-        return [log[len(self.opening) - 1 :] for log in logs]
+        found = self._scored([np.concatenate([self.opening, ids]) for ids in targets], done=0)
+        return [scored.split([len(self.opening) - 1])[1] for scored in found]
 
-    def streamed(self, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def streamed(self, targets: Sequence[np.ndarray]) -> list[Scored]:
         """As `alone`, but after all texts before, those of earlier calls too, as far back as the window reaches."""
         parts = [part for ids in targets for part in (self.prefix, ids)]
         if self.context is None:
@@ -74,12 +77,12 @@ class WindowScorer:
         known = len(self.context) - 1
         whole = np.concatenate([self.context, *parts])
         self.context = whole[-self.window :]
-        logs = self._scored([whole], done=known)[0][known:]
-        return np.split(logs, np.cumsum([len(part) for part in parts])[:-1])[1::2]
+        found = self._scored([whole], done=known)[0].split([known])[1]
+        return found.split(np.cumsum([len(part) for part in parts])[:-1])[1::2]
 
     @torch.inference_mode()
-    def _scored(self, sequences: Sequence[np.ndarray], done: int) -> list[np.ndarray]:
-        logs = [np.zeros(len(ids) - 1) for ids in sequences]
+    def _scored(self, sequences: Sequence[np.ndarray], done: int) -> list[Scored]:
+        scored = [Scored(np.zeros(len(ids) - 1), np.zeros((len(ids) - 1, self._kept), np.float32)) for ids in sequences]
         jobs = [
             _Job(number, window)
             for number, ids in enumerate(sequences)
@@ -90,25 +93,29 @@ class WindowScorer:
             batch = [jobs[row] for row in rows]
             block = np.zeros((len(batch), lengths[rows].max()), dtype=np.int64)
             wanted = np.full(block.shape, -1, dtype=np.int64)
-            for row, (number, (start, scored, stop)) in enumerate(batch):
+            for row, (number, (start, first, stop)) in enumerate(batch):
                 block[row, : stop - start] = sequences[number][start:stop]
-                wanted[row, scored - start : stop - start] = sequences[number][scored + 1 : stop + 1]
-            found = self._log_probs(block, wanted)
+                wanted[row, first - start : stop - start] = sequences[number][first + 1 : stop + 1]
             places = np.cumsum([job.window.stop - job.window.scored for job in batch])[:-1]
-            for (number, (_, scored, stop)), part in zip(batch, np.split(found, places), strict=True):
-                logs[number][scored:stop] = part
-        return logs
+            for (number, (_, first, stop)), part in zip(batch, self._read(block, wanted).split(places), strict=True):
+                scored[number].log_probs[first:stop], scored[number].states[first:stop] = part
+        return scored
 
-    def _log_probs(self, block: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Log-probabilities where `wanted` names a token after the one in `block`, row by row: float64."""
+    def _read(self, block: np.ndarray, wanted: np.ndarray) -> Scored:
+        """The places where `wanted` names a token after the one in `block`, row by row."""
         given = torch.from_numpy(block).to(self.device)
-        if self._layer is None:
-            states = self.module(input_ids=given, use_cache=False).logits
-        else:
-            states = self.module.base_model(input_ids=given, use_cache=False).last_hidden_state
+        reader = self.module if self._layer is None else self.module.base_model
+        read = reader(input_ids=given, use_cache=False, output_hidden_states=self._kept > 0)
         inside = torch.from_numpy(np.flatnonzero(wanted >= 0)).to(self.device)
         ids = torch.from_numpy(wanted[wanted >= 0]).to(self.device)
-        flat = states.flatten(0, 1)
+        states = np.zeros((len(ids), 0), np.float32)
+        if self._kept:
+            states = read.hidden_states[-1].flatten(0, 1)[inside].float().cpu().numpy()
+        scoring = read.logits if self._layer is None else read.last_hidden_state
+        return Scored(self._log_probs(scoring.flatten(0, 1), inside, ids), states)
+
+    def _log_probs(self, flat: torch.Tensor, inside: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
+        """Log-softmax of the scores in these rows, or of the layer's scores of them, at the tokens wanted: float64."""
         parts = []
         for places, own in zip(torch.split(inside, _ROWS), torch.split(ids, _ROWS), strict=True):
             rows = flat[places] if self._layer is None else self._layer(flat[places])

@@ -1,9 +1,10 @@
 """What a language model is, and what it can do: everything above asks for these capabilities, never for a family."""
 
-from transferlm.models._contract.causal import Causal, CountBased, Exportable, TokenScores, Vocabulary
+from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
 from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
-from transferlm.models._contract.gradients import GradientTrained, Objective, ReadsOn, SelfSupervised
+from transferlm.models._contract.gradients import GradientTrained, Objective, ReadOn, ReadsOn, SelfSupervised
 from transferlm.models._contract.kept import Kept, read_kept
+from transferlm.models._contract.masked import Masked
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
 from transferlm.models._contract.requiring import able, require
 
@@ -16,9 +17,12 @@ __all__ = [
     "FromScratch",
     "GradientTrained",
     "GrowingVectors",
+    "HiddenStates",
     "Kept",
+    "Masked",
     "Model",
     "Objective",
+    "ReadOn",
     "ReadsOn",
     "SelfSupervised",
     "TokenScores",

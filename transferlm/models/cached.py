@@ -6,19 +6,19 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from transferlm.counts.recent import HIGHEST_ORDER, Recent, faded
 from transferlm.counts.symbols import UNKNOWN
 from transferlm.errors import DataError, SettingError
+from transferlm.models._caches import Cache
 from transferlm.models._causal import Context, scored_windows
 from transferlm.models._numbers import numbers
 from transferlm.models._over_words import Composite, Rows, closed, over_words
 from transferlm.models._posterior import posterior
-from transferlm.models._wrapped import Wrapped
-from transferlm.models.base import Causal, Model, TokenScores, digest, require
+from transferlm.models.base import Causal, Model, TokenScores, digest
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
 from transferlm.text.lexicon import Lexicon
@@ -29,7 +29,7 @@ _LONGEST = 1e9
 
 
 @dataclass(eq=False)
-class Cached(Wrapped, Composite):
+class Cached(Cache, Composite):
     """A causal model and a cache of the words just read (Kuhn & De Mori 1990), by themselves and in their contexts.
 
     Counts of what was read fade with every token. The model's own probabilities are the prior; the faded counts after
@@ -46,6 +46,7 @@ class Cached(Wrapped, Composite):
     """What the prior weighs against the counts, in tokens, an order each; fitted together with them."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"half_lives", "concentrations"})
+    called: ClassVar[str] = "a cache of counts"
     how_made: ClassVar[str] = "a cache is nothing without a model: make one with Cached.of(model)"
 
     def __post_init__(self) -> None:
@@ -60,19 +61,6 @@ class Cached(Wrapped, Composite):
 
     def _settings(self) -> tuple[list[float], list[float]]:
         return numbers(self.half_lives, "half_lives"), numbers(self.concentrations, "concentrations")
-
-    @classmethod
-    def of(cls, model: Model, **settings: Any) -> Self:
-        """The model with a cache; it is kept as it is.
-
-        Raises:
-            UnsupportedError: It is not causal.
-            SettingError: A setting makes no sense.
-        """
-        require(model, (Causal,), "a cache")
-        cached = cls(**settings)
-        cached._model = model
-        return cached
 
     # ---------------------------------------------------------------- scoring
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,7 +14,6 @@ import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.models._causal_shapes import (
     DECODERS,
@@ -26,39 +26,40 @@ from transferlm.models._causal_shapes import (
 )
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._huggingface import attend_by, expect_no_mask, one_kernel_gelu, silent
-from transferlm.models._key_value_sampling import KeyValueTexts
+from transferlm.models._key_value_reading import read_on
+from transferlm.models._key_value_sampling import KeyValueContinuation, KeyValueTexts
 from transferlm.models._packed import PackedReader
+from transferlm.models._pretrainable import Pretrainable
+from transferlm.models._scored_texts import opening_of, refuse_context, scored_texts
+from transferlm.models._training import Training
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
-    Causal,
     Encoder,
     Encoding,
-    Model,
-    SelfSupervised,
+    ReadOn,
+    ReadsOn,
     TokenScores,
-    Trainable,
     Vocabulary,
     digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
-from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dropout import quicken
-from transferlm.neural.loop import Settings, fit
 from transferlm.neural.precision import best_device
+from transferlm.neural.settings import Settings
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
-from transferlm.text.windows import windows
 
 __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
+class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -103,6 +104,8 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
     """Evaluations without improvement before stopping; none runs to the end."""
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length", "pooling"})
+    default_tokenizer: ClassVar[str] = "byte_pair"
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 5e-3, "rms": 1e-4})
     huggingface_types: ClassVar[frozenset[str]] = DECODERS
     """`model_type` values of `config.json` that this family opens."""
 
@@ -124,7 +127,6 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}: give a share from 0 up to, not including, 1")
         Settings.of(self)
-        self._learnt = False
 
     def check_settings(self) -> None:
         """Check the settings against the weights, once both are there.
@@ -139,11 +141,6 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             raise SettingError(
                 f"max_length {self.max_length}: the weights know {positions} positions, give that or less"
             )
-
-    @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -172,46 +169,20 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             twin._build(seed, self.module.config if hasattr(self, "module") else None)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
-        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
-
-        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
-
-        Args:
-            corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, held-out part, order and dropout.
-            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
+    def begin(self, corpus: Corpus, seed: int = 0) -> None:
+        """Let the tokenizer learn from the corpus and draw the weights, where they are lacking.
 
         Raises:
-            DataError: The corpus is empty.
             SettingError: The shape is `opened` and nothing was.
         """
         if not hasattr(self, "module"):
             self._refuse_unshaped()
-        whole = Corpus.of(corpus)
-        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "byte_pair")()
-        if not self.tokenizer.trained:
-            self.tokenizer.fit(whole)
-        if not hasattr(self, "module"):
-            self._build(seed)
-        splits = self.held_out and whole.survey().texts > 1
-        train, held = whole.held_out(self.held_out, seed) if splits else (whole, None)
-        reader = self.objective(train, derive(seed, "order"))
-        judge = self.objective(held) if held is not None else None
-        key = digest("pretrain", self.fingerprint, whole.hash, str(seed))
-        torch.manual_seed(derive(seed, "dropout"))
-        fit(
-            self.module,
-            reader.batches,
-            reader.loss,
-            Settings.of(self, warmup=0.05, schedule="cosine", betas=(0.9, 0.95)),
-            evaluate=judge.mean_loss if judge is not None else None,
-            checkpoint=Checkpoint(checkpoints, key, carried=reader) if checkpoints is not None else None,
-            tokens=reader.tokens,
-            description="pretraining",
-        )
-        self._learnt = True
-        return self
+        super().begin(corpus, seed)
+
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """The causal loss over the corpus in packed windows, by AdamW as GPT-3 was trained (Brown et al. 2020)."""
+        settings = Settings.of(self, warmup=0.05, schedule="cosine", betas=(0.9, 0.95))
+        return Training(self.objective(corpus, derive(seed, "order")), settings)
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> PackedReader:
         """The causal loss over the corpus in packed windows, at a quarter of the first training's step size."""
@@ -235,9 +206,24 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         """Width of a state."""
         return self.width
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The opening tokens before a text, and an end token after each text of a pair: the last has read them both."""
+        end, nothing = np.array([self._reader().end_id], dtype=np.int32), np.empty(0, np.int32)
+        return Frame(self._opening(), end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states, shape (texts, tokens, width)."""
+        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        return states
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+        states = self.token_states(batch)
         lengths = batch.lengths()
         if self.pooling == "last":
             return states[torch.arange(len(states), device=states.device), lengths - 1]
@@ -270,19 +256,25 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self._reader(), context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
-        scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix)
-        for window in texts:
-            tokens = [reader.bare(t) for t in reader.encode(window)]
-            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
-            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
-            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+    def predicting_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and states of the top layer, each from the window that its token was scored in."""
+        return self._scored(texts, context, states=True)
+
+    def _scored(
+        self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        reader = self._reader()
+        scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix, states)
+        return scored_texts(texts, context, reader.encode_bare, reader.end_id, scorer)
+
+    def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
+        """Log-probabilities after each token, those before it in keys and values, as windows of a stream reach back."""
+        return read_on(self.module, self.max_length, ids, state)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary).
@@ -292,12 +284,15 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
         rows = [self._texts(text, 1).logits().double().log_softmax(dim=-1).cpu().numpy() for text in contexts]
         return np.concatenate(rows) if rows else np.empty((0, self.vocabulary.size))
 
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> KeyValueContinuation:  # noqa: ARG002
+        return KeyValueContinuation(self._texts(prompt, 1, states=True))
+
     def _continuations(self, prompt: str, generators: Sequence[np.random.Generator]) -> KeyValueTexts:
         return self._texts(prompt, len(generators))
 
-    def _texts(self, prompt: str, count: int) -> KeyValueTexts:
+    def _texts(self, prompt: str, count: int, states: bool = False) -> KeyValueTexts:
         reader = self._reader()
-        return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count)
+        return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count, states)
 
     @property
     def fingerprint(self) -> str:
@@ -345,8 +340,7 @@ class CausalTransformer(Model, Causal, Encoder, SelfSupervised, Trainable):
 
     def _opening(self) -> np.ndarray:
         """What a text's first token is predicted from."""
-        reader = self._reader()
-        return reader.prefix if len(reader.prefix) else np.array([reader.end_id], np.int32)
+        return opening_of(self._reader().prefix, self._reader().end_id)
 
     def _refuse_unshaped(self) -> None:
         if self.shape not in SHAPES:

@@ -6,35 +6,36 @@ import copy
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError
-from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares
+from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
 from transferlm.models._causal import Context
+from transferlm.models._scored_texts import Scored, refuse_context
+from transferlm.models._step_fitting import best_steps
 from transferlm.models._wrapped import Wrapped
-from transferlm.models.base import Model, ReadsOn, TokenScores, digest, require
+from transferlm.models.base import HiddenStates, Model, ReadsOn, TokenScores, digest, require
 from transferlm.neural.dynamic_weights import DynamicWeights
-from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
+from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.windows import windows
 
 __all__ = ["Dynamic"]
 
 _SQUARES = "gradient_squares.safetensors"
-_FACTORS = (3.0, 1.5)
-"""By what settings are multiplied and divided while they are fitted: far steps first, then near ones."""
 
 
 @dataclass(eq=False)
-class Dynamic(Wrapped):
+class Dynamic(Wrapped, HiddenStates):
     """A causal model with dynamic evaluation (Krause et al. 2018): it learns from every few tokens once it scored them.
 
     The weights take a gradient step after each segment and are drawn back to where training left them. In a stream they
@@ -44,8 +45,9 @@ class Dynamic(Wrapped):
 
     rule: Literal["sgd", "rms"] = "sgd"
     """Plain gradient steps, or steps over the root mean square of gradients on other text (better, given some)."""
-    learning_rate: float = 0.2
-    """Size of the steps; 0.2 suits `sgd`, 0.001 `rms`: measured on a small LSTM of the Treebank."""
+    learning_rate: float | None = None
+    """Size of the steps; none takes what suits the family: 0.2 for `sgd` and 0.001 for `rms` on recurrent models, 0.005
+    and 0.0001 on Transformers, measured on small ones of the Treebank."""
     decay: float = 0.002
     """Share of the way back to the trained weights, a step."""
     segment: int = 5
@@ -58,7 +60,7 @@ class Dynamic(Wrapped):
     def __post_init__(self) -> None:
         if self.rule not in ("sgd", "rms"):
             raise SettingError(f"rule {self.rule!r}: choose sgd or rms")
-        if not 0 <= self.learning_rate < math.inf:
+        if self.learning_rate is not None and not 0 <= self.learning_rate < math.inf:
             raise SettingError(f"learning_rate {self.learning_rate}: give 0 or more")
         if not 0 <= self.decay <= 1:
             raise SettingError(f"decay {self.decay}: give a share from 0 to 1")
@@ -83,6 +85,7 @@ class Dynamic(Wrapped):
         require(model, (ReadsOn,), "dynamic evaluation")
         made = cls(**settings)
         made._model = model
+        made._choose_step_size()
         if made.rule == "rms":
             if texts is None:
                 raise SettingError("rule rms measures gradients on text first: give some that is not scored, or sgd")
@@ -94,37 +97,56 @@ class Dynamic(Wrapped):
 
         Raises:
             DataError: The model has seen no text yet.
-            SettingError: `context` is neither `text` nor `stream`.
+            SettingError: `context` is neither `text` nor `stream`, or steps are so large that the weights run away.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(texts, self._reader(), context == "stream")
+        return (scores for scores, _ in self._checked(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[str], reader: AdaptiveReader, stream: bool) -> Iterator[TokenScores]:
-        waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()
-        logs, end = np.empty(0), np.int32(self.tokenizer.end_id)
-        for window in windows(texts):
-            for text, tokens in zip(window, self.tokenizer.encode(window), strict=True):
-                ids = np.append(tokens.ids, end)
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                waiting.append((np.concatenate([tokens.offsets, after]), ids))
-                logs = np.concatenate([logs, reader.read(ids)])
-                if not stream:
-                    logs = np.concatenate([logs, reader.rest()])
-                    reader.restart()
-                while waiting and len(logs) >= len(waiting[0][1]):
-                    offsets, own = waiting.popleft()
-                    yield TokenScores(logs[: len(own)], offsets, own)
-                    logs = logs[len(own) :]
-        logs = np.concatenate([logs, reader.rest()])
-        for offsets, own in waiting:
-            yield TokenScores(logs[: len(own)], offsets, own)
-            logs = logs[len(own) :]
+    def predicting_states(
+        self, texts: Iterable[str], context: Context = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and hidden states, each by the weights of its time."""
+        return self._checked(texts, context, states=True)
+
+    def _checked(
+        self, texts: Iterable[str], context: Context, states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        return map(self._refuse_runaway, self._scored(texts, context, states))
+
+    def _refuse_runaway(self, told: tuple[TokenScores, np.ndarray]) -> tuple[TokenScores, np.ndarray]:
+        if not np.isfinite(told[0].log_probs).all():
+            raise SettingError(
+                f"learning_rate {self.learning_rate}: too large for this model, its weights ran away;"
+                " give a tenth of it, or text to fit it to"
+            )
+        return told
+
+    def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        return self._read(texts, self._reader(states), context == "stream")
+
+    def _read(
+        self, texts: Iterable[str], reader: AdaptiveReader, stream: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        waiting: deque[Tokens] = deque()
+        found = Scored.joined([])
+        for tokens in token_stream(reader.model, texts):
+            waiting.append(tokens)
+            found = Scored.joined([found, reader.read(tokens.ids)])
+            if not stream:
+                found = Scored.joined([found, reader.rest()])
+                reader.restart()
+            while waiting and len(found.log_probs) >= len(waiting[0]):
+                done, found = _taken(found, waiting.popleft())
+                yield done
+        found = Scored.joined([found, reader.rest()])
+        for tokens in waiting:
+            done, found = _taken(found, tokens)
+            yield done
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
         reader, rows = self._reader(), []
-        for tokens in self.tokenizer.encode(contexts):
+        for tokens in self.tokenizer.encode_bare(contexts):
             reader.read(tokens.ids)
             rows.append(reader.next_log_probs())
             reader.restart()
@@ -148,22 +170,15 @@ class Dynamic(Wrapped):
             DataError: There is no text.
         """
         some = self._beginning(Corpus.of(texts), tokens)
-        best = {"learning_rate": self.learning_rate, "decay": self.decay}
-        with Progress("fitting the dynamic evaluation", unit="trials") as progress:
 
-            def nats(trial: dict[str, float]) -> float:
-                twin = copy.copy(self)
-                twin.adjust(**trial)
-                total, count = 0.0, 0
-                for scores in twin.token_scores(some, context):
-                    total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
-                progress.advance(note=f"perplexity {math.exp(min(total / count, 700.0)):.2f}")
-                return total / count if math.isfinite(total) else math.inf
+        def nats(trial: dict[str, float]) -> float:
+            twin, total, count = copy.copy(self), 0.0, 0
+            twin.adjust(**trial)
+            for scores, _ in twin._scored(some, context, states=False):
+                total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
+            return total / count if math.isfinite(total) else math.inf
 
-            lowest = nats(best)
-            for factor in _FACTORS:
-                for name in ("learning_rate", "decay"):
-                    best, lowest = _descend(nats, best, lowest, name, factor)
+        best, lowest = best_steps(nats, {"learning_rate": self._rate, "decay": self.decay})
         self.adjust(**{name: float(f"{value:.3g}") for name, value in best.items()})
         return lowest
 
@@ -177,11 +192,20 @@ class Dynamic(Wrapped):
                     return some
         return some
 
-    def _reader(self) -> AdaptiveReader:
+    @property
+    def _rate(self) -> float:
+        assert self.learning_rate is not None
+        return self.learning_rate
+
+    def _choose_step_size(self) -> None:
+        if self.learning_rate is None:
+            self.learning_rate = self.model.step_sizes[self.rule]
+
+    def _reader(self, states: bool = False) -> AdaptiveReader:
         twin = self.model.copy()
         home = self.model.module.parameters()
-        weights = DynamicWeights(twin.module.parameters(), home, self.learning_rate, self.decay, self._squares)
-        return AdaptiveReader(twin, weights, self.segment)
+        weights = DynamicWeights(twin.module.parameters(), home, self._rate, self.decay, self._squares)
+        return AdaptiveReader(twin, weights, self.segment, states)
 
     @property
     def fingerprint(self) -> str:
@@ -194,42 +218,41 @@ class Dynamic(Wrapped):
         """The model, in a folder of its own, and what `rms` measured."""
         super().write(folder)
         if self._squares is not None:
-            named = zip(self._names(), self._squares, strict=True)
-            save_file({name: square.cpu().contiguous() for name, square in named}, folder / _SQUARES)
+            named = zip(self.model.module.named_parameters(), self._squares, strict=True)
+            save_file({name: square.cpu().contiguous() for (name, _), square in named}, folder / _SQUARES)
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there.
 
         Raises:
-            ModelFolderError: What `rms` measured is missing or of another model.
+            ModelFolderError: What `rms` measured is missing, damaged or of another model.
         """
         made = super().read(folder)
+        made._choose_step_size()
         if made.rule == "rms":
-            try:
-                kept = load_file(folder.path / _SQUARES)
-                device = next(made.model.module.parameters()).device
-                made._squares = [kept[name].to(device) for name in made._names()]
-            except (OSError, KeyError) as error:
-                raise ModelFolderError(f"{folder.path / _SQUARES} is missing or damaged ({error})") from None
+            made._squares = _squares(folder.path / _SQUARES, dict(made.model.module.named_parameters()))
         return made
 
-    def _names(self) -> list[str]:
-        return [name for name, _ in self.model.module.named_parameters()]
+
+def _squares(path: Path, parameters: dict[str, torch.nn.Parameter]) -> list[torch.Tensor]:
+    """What `rms` measured for these parameters.
+
+    Raises:
+        ModelFolderError: It is missing, damaged, or of another model.
+    """
+    try:
+        kept = load_file(path)
+        squares = [kept[name].to(parameter.device) for name, parameter in parameters.items()]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise ModelFolderError(f"{path} is missing or damaged ({error}): copy the folder again") from None
+    for square, (name, parameter) in zip(squares, parameters.items(), strict=True):
+        if square.shape != parameter.shape or not bool((square.isfinite() & (square >= 0)).all()):
+            raise ModelFolderError(f"{path}: {name} holds no mean squares of this model: copy the folder again")
+    return squares
 
 
-def _descend(
-    nats: Callable[[dict[str, float]], float], best: dict[str, float], lowest: float, name: str, factor: float
-) -> tuple[dict[str, float], float]:
-    """Multiply or divide one setting by `factor` for as long as that lowers the loss."""
-    for step in (factor, 1 / factor):
-        start = best
-        while True:
-            trial = {**best, name: best[name] * step}
-            found = nats(trial) if name != "decay" or trial[name] <= 1 else math.inf
-            if found >= lowest:
-                break
-            best, lowest = trial, found
-        if best is not start:
-            break
-    return best, lowest
+def _taken(found: Scored, tokens: Tokens) -> tuple[tuple[TokenScores, np.ndarray], Scored]:
+    """A text's scores and states, and what is left of those found."""
+    own, left = found.split([len(tokens)])
+    return (TokenScores(own.log_probs, tokens.offsets, tokens.ids), own.states), left

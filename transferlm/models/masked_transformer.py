@@ -2,69 +2,121 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._huggingface import attend_by, configuration, opened, silent
-from transferlm.models._masked_language import Hideable, MaskedHead, MaskedReader, published_head
-from transferlm.models.base import Encoder, Encoding, FromScratch, Model, SelfSupervised, digest, made_from
+from transferlm.models._huggingface import attend_by, silent
+from transferlm.models._masked_head import MaskedHead, empty_head, published_head, save_with_head
+from transferlm.models._masked_language import MaskedReader
+from transferlm.models._masked_shapes import (
+    ENCODERS,
+    PRESETS,
+    SHAPES,
+    check,
+    drawn,
+    first_position,
+    open_encoder,
+    positions,
+    settings_of,
+    shaped,
+)
+from transferlm.models._masked_text import PackedText, TextRows
+from transferlm.models._pretrainable import Pretrainable
+from transferlm.models._pseudo_likelihood import PseudoLikelihood
+from transferlm.models._training import Training
+from transferlm.models.base import (
+    Encoder,
+    Encoding,
+    Masked,
+    TokenScores,
+    Vocabulary,
+    digest,
+    made_from,
+)
 from transferlm.neural.batching import Batch
 from transferlm.neural.dropout import quicken
+from transferlm.neural.loop import Settings
 from transferlm.neural.precision import best_device
-from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
-from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
-from transferlm.text.token_rows import token_rows
-from transferlm.text.tokenizers.base import Tokens
-from transferlm.text.tokenizers.pretrained import Pretrained
+from transferlm.text.framing import Frame
+from transferlm.text.tokenizers._library import CONFIGURATION
+from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["MaskedTransformer"]
 
-HEAD = "masked_head.safetensors"
-
 
 @dataclass(eq=False)
-class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
-    """A bidirectional Transformer of the BERT family (Devlin et al. 2019), from a Hugging Face folder.
+class MaskedTransformer(Pretrainable, Masked, Encoder):
+    """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
-    The body is `transformers`' own, opened from `config.json` and `model.safetensors` and saved back as such, so any
-    tool that reads Hugging Face folders reads it; pooling, batches, heads and training are ours. A masked-LM head is
-    opened with the body where the folder has one, and saved beside it.
+    The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
+    reads Hugging Face folders reads it; pooling, batches, heads and training are ours. From scratch it learns as a
+    RoBERTa does (Liu et al. 2019): masks drawn anew in each epoch, windows full from end to end, no next sentences. The
+    defaults make 5 million parameters with 8,000 tokens.
     """
 
+    shape: Literal["bert", "roberta", "distilbert", "mpnet", "opened"] = "bert"
+    """Architecture: BERT's, RoBERTa's (which counts positions after its padding), DistilBERT's (no token types), or
+    MPNet's (relative positions beside absolute ones); `opened` is that of a folder that others made."""
+    layers: int = 4
+    """Transformer blocks."""
+    heads: int = 4
+    """Attention heads a block."""
+    width: int = 256
+    """Width of a token's state; a head takes its share of it."""
+    dropout: float = 0.1
+    """Share of states and attention weights dropped while training."""
+    max_length: int = 256
+    """Tokens that are read at once, the begin and end tokens included: a training window, the surroundings in scoring,
+    and where an encoded text is cut; the share read stands in every result."""
     pooling: Literal["mean", "cls"] = "mean"
     """How token states become a text's vector: their mean, as sentence encoders do, or the first token's state."""
-    max_length: int = 256
-    """Tokens of a text that are read; what is longer is cut, and the share read stands in every result."""
+    masking: Literal["token", "whole_word"] = "token"
+    """What is hidden in training: tokens one by one, or all pieces of a word together (Cui et al. 2021), which is
+    harder: no piece gives the others away. Chinese words need the extra `transferlm[chinese]`."""
+    epochs: int = 10
+    """Passes over the corpus; twice a causal model's, as a pass predicts a seventh of the tokens."""
+    batch_size: int = 16
+    """Windows (or texts) a step: 4,096 tokens with the default length."""
+    learning_rate: float = 1e-3
+    """Peak step size of AdamW; it rises for 10% of the steps and falls in a straight line."""
+    weight_decay: float = 0.01
+    """Shrinkage of weight matrices."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    steps: int | None = None
+    """Training steps, however many epochs that is; none trains for `epochs`."""
+    held_out: float = 0.02
+    """Share of the texts kept aside to choose the best weights; 0 keeps the last weights."""
+    evaluate_every: int | None = None
+    """Steps between evaluations on the held-out part; none evaluates after each epoch."""
+    patience: int | None = None
+    """Evaluations without improvement before stopping; none runs to the end, where the step size has fallen."""
 
+    adjustable: ClassVar[frozenset[str]] = frozenset({"pooling", "max_length", "masking"})
+    default_tokenizer: ClassVar[str] = "byte_pair"
+    huggingface_types: ClassVar[frozenset[str]] = ENCODERS
+    """`model_type` values of `config.json` that this family opens."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+
+    tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Any = field(init=False, repr=False)
-    tokenizer: Pretrained = field(init=False, repr=False)
     head: MaskedHead | None = field(default=None, init=False, repr=False)
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"pooling", "max_length"})
-    huggingface_types: ClassVar[frozenset[str]] = frozenset(
-        {"bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "camembert"}
-    )
-    """`model_type` values of `config.json` that this family opens."""
-
     def __post_init__(self) -> None:
-        if self.pooling not in ("mean", "cls"):
-            raise SettingError(f"pooling {self.pooling!r}: choose mean or cls")
-        if self.max_length < 3:
-            raise SettingError(f"max_length {self.max_length}: give 3 or more, two are the begin and end signs")
-        self._learnt = True
+        check(self)
+        Settings.of(self)
+        self._learnt = False
 
     def check_settings(self) -> None:
         """Check the settings against the weights, once both are there.
@@ -72,48 +124,61 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
         Raises:
             SettingError: `max_length` is beyond the positions that the weights know.
         """
-        config = self._body().config
-        positions = int(getattr(config, "max_position_embeddings", 512))
-        usable = positions - (0 if config.model_type in _FROM_ZERO else 2)
+        usable = positions(self.module.config) if hasattr(self, "module") else self.max_length
         if self.max_length > usable:
             raise SettingError(f"max_length {self.max_length}: the weights know {usable} positions, give that or less")
 
-    def _body(self) -> Any:
-        if not hasattr(self, "module"):
-            raise UnsupportedError(
-                "masked_transformer has no weights of its own: give a folder, a hub name, or a fetched name (minilm)"
-            )
-        return self.module
-
     @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer's tokens, and rows of the table that no token has."""
+        tokenizer = self._reader()
+        return Vocabulary(tokenizer.describe(), self.embedding.num_embeddings, tokenizer.closed, tokenizer.hash)
 
     @property
     def encoding_width(self) -> int:
         """Width of a state."""
-        return int(self._body().config.hidden_size)
+        return self.width
 
     @property
     def embedding(self) -> nn.Embedding:
-        """The word-piece table."""
+        """The token table."""
         table: nn.Embedding = self._body().get_input_embeddings()
         return table
 
     @property
     def pad_id(self) -> int:
         """The padding token's id."""
-        return self.tokenizer.pad_id
+        return self._reader().pad_id
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Word pieces between the model's begin and end signs, cut at `max_length`."""
-        self._body()
-        return self.tokenizer.encode(texts, max_length=self.max_length)
+        """Tokens between the model's begin and end signs, cut at `max_length`."""
+        return self._reader().encode(texts, max_length=self.max_length)
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The tokenizer's own special tokens; token types where the weights have a vector for each."""
+        typed = getattr(self._body().config, "type_vocab_size", 0) > 1
+        found = self._reader().frame(pair)
+        return found if typed else replace(found, types=None)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a state."""
+        return self.encoding_width
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """Top-layer states of every token, with gradients: shape (texts, tokens, width)."""
+        told: dict[str, torch.Tensor] = {} if batch.types is None else {"token_type_ids": batch.types}
+        first = first_position(self.module.config)
+        if first:
+            # Left to itself the body finds padding by its number, which is another one where rows are renamed.
+            places = torch.arange(first, first + batch.ids.shape[1], device=batch.ids.device)
+            told["position_ids"] = places[None]
+        states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask, **told).last_hidden_state
+        return states
 
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Pooled top-layer states, shape (texts, width)."""
-        states: torch.Tensor = self.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+        states = self.token_states(batch)
         if self.pooling == "cls":
             return states[:, 0]
         if batch.mask is None:
@@ -127,7 +192,7 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""
-        stacks = [m for m in self.module.modules() if isinstance(m, nn.ModuleList)]
+        stacks = [m for m in self._body().modules() if isinstance(m, nn.ModuleList)]
         layers = [list(layer.parameters()) for layer in max(stacks, key=len)]
         inside = {id(p) for layer in layers for p in layer}
         outside = [
@@ -135,28 +200,39 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
         ]
         return [outside, *layers]
 
-    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> MaskedReader:
-        """Masked language modelling (Devlin et al. 2019); a text beyond `max_length` goes on in a row of its own.
+    def begin(self, corpus: Corpus, seed: int = 0) -> None:
+        """A tokenizer with marks and a mask that knows the corpus, weights and a head drawn anew, where they lack.
 
-        16 texts a batch unless told otherwise, which suits two cores.
+        Raises:
+            SettingError: The shape is `opened` and nothing was.
         """
+        if not hasattr(self, "module"):
+            self._refuse_unshaped()
+        super().begin(corpus, seed)
         if self.head is None:
-            raise UnsupportedError("these weights have no masked-LM head: update them with continued_pretraining first")
-        key = digest("pieces", corpus.hash, self.tokenizer.hash, str(self.max_length))
-        rows = token_rows(
-            corpus, lambda texts: self.tokenizer.pieces(texts, self.max_length), key, cache_folder() / "tokens"
-        )
-        return MaskedReader(self, self.head, rows, self._hideable(), batch_size or 16, seed)
+            self.add_head(seed)
 
-    def _hideable(self) -> Hideable:
-        mask = self.tokenizer.mask_id
-        if mask is None:
-            raise UnsupportedError(
-                "the tokenizer has no mask token, so masked language modelling can't be done with it"
-            )
-        ordinary = np.array([bool(token) for token in self.tokenizer.vocabulary])
-        ordinary[list(self.tokenizer.special_ids)] = False
-        return Hideable(mask, self.pad_id, ordinary)
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """By AdamW with a rise over a tenth of the steps and a linear fall (Liu et al. 2019)."""
+        settings = Settings.of(self, warmup=0.1, schedule="linear", betas=(0.9, 0.98))
+        return Training(self.objective(corpus, derive(seed, "order")), settings)
+
+    def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> MaskedReader:
+        """Masked language modelling, at a quarter of the first training's step size.
+
+        A model from scratch reads packed windows, as it learnt; an opened one reads each text in a row of its own, and
+        what is beyond `max_length` in rows that follow.
+        """
+        reader = self._reader()
+        rows = PackedText if self.shape in SHAPES else TextRows
+        text = rows(corpus, reader, self._room(), self.masking == "whole_word")
+        size = batch_size or self.batch_size
+        return MaskedReader(self, self._filling(), text, size, seed, self.learning_rate / 4)
+
+    def pseudo_scores(self, texts: Iterable[str], whole_words: bool = False) -> Iterator[TokenScores]:
+        """Nats a token given all others of its text, in fp32; beyond `max_length` given those nearest to it."""
+        room = self._room()
+        return PseudoLikelihood(self, self._filling(), room, whole_words).scores(texts)
 
     @property
     def lacks_head(self) -> bool:
@@ -165,39 +241,27 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
 
     def add_head(self, seed: int = 0) -> list[nn.Parameter]:
         """BERT's head on the embedding table, its weights drawn from `seed`."""
-        self._hideable()
-        self.head = self._empty_head(derive(seed, "masked head")).to(self.embedding.weight.device)
+        self._reader().with_marks()
+        self.head = empty_head(self._body(), derive(seed, "masked head"))
         return list(self.head.parameters())
 
-    def _empty_head(self, seed: int = 0) -> MaskedHead:
-        table, config = self.embedding.weight, self._body().config
-        return MaskedHead(
-            self.encoding_width, table.shape[1], len(table), getattr(config, "layer_norm_eps", 1e-12), seed
-        ).eval()
-
     def untrained(self, seed: int = 0) -> Self:
-        """The same architecture and tokenizer with weights drawn anew as `transformers` initialises them."""
-        twin = type(self)(**self.hyper_parameters())
-        twin.tokenizer = self.tokenizer
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            twin._place(_drawn(self._body().config))
-        twin._learnt = False
+        """The same architecture and tokenizer with weights drawn anew."""
+        known = self.tokenizer is not None and self.tokenizer.trained
+        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
+        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
+        if known:
+            twin._build(seed, self.module.config if hasattr(self, "module") else None)
         return twin
-
-    def _place(self, module: nn.Module) -> None:
-        """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""
-        module.embeddings.register_forward_hook(_as_autocast)  # type: ignore[union-attr]
-        quicken(module)
-        attend_by(module)
-        self.module = module.to(best_device()).eval()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over hyper-parameters, configuration, weights (a head's too) and tokenizer."""
+        """SHA-256 over hyper-parameters, weights (a head's too) and tokenizer."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        if self.tokenizer is None or not hasattr(self, "module"):
+            return digest("masked_transformer", settings)
         head = [weights_digest(self.head)] if self.head is not None else []
-        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self._body()), *head)
+        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self.module), *head)
 
     def manifest(self) -> dict[str, Any]:
         """What `transferlm.json` says; that there is a head stands there, so that its loss is noticed."""
@@ -207,48 +271,70 @@ class MaskedTransformer(Model, Encoder, SelfSupervised, FromScratch):
 
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
+        self._reader().save(folder)
         with silent():
-            self.module.save_pretrained(folder)
-        if self.head is not None:
-            save_weights(self.head, folder / HEAD)
-        self.tokenizer.save(folder)
+            if self.head is None:
+                self._body().save_pretrained(folder)
+            else:
+                save_with_head(self._body(), self.head, folder)
 
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one; `1_Pooling` and `sentence_bert_config.json` are heeded."""
-        model = made_from(cls, folder) if folder.manifest else cls(**_found_settings(folder))
-        model.tokenizer = Pretrained.load(folder.path)
-        model._place(_opened(folder))
+        model = made_from(cls, folder) if folder.manifest else cls(**settings_of(folder))
+        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
+            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
+        model.tokenizer = Tokenizer.load(folder.path)
+        model._place(open_encoder(folder))
         if len(model.tokenizer) > model.embedding.num_embeddings:
             raise ModelFolderError(
                 f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
                 f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
             )
-        model.head = model._found_head(folder)
+        model.head = published_head(folder, model.module)
+        if model.head is None and folder.said("model").get("masked_head", False):
+            raise ModelFolderError(f"{folder.path}: the masked-LM head is missing from the weights: copy it again")
         model._learnt = folder.said("model").get("trained", True)
         model.check_settings()
         return model
 
-    def _found_head(self, folder: storage.Folder) -> MaskedHead | None:
-        """The head saved beside the body, or the one that a Hugging Face folder holds with it."""
-        head = self._empty_head()
-        if folder.manifest:
-            if not folder.said("model").get("masked_head", False):
-                return None
-            load_weights(head, folder.file(HEAD))
-            return head.to(self.embedding.weight.device)
-        usable = _activation(self._body().config) == "gelu"
-        if not usable or not published_head(folder.weights(), head, self.embedding.weight):
-            return None
-        return head.to(self.embedding.weight.device)
+    def _reader(self) -> Tokenizer:
+        if self.tokenizer is None or not self.tokenizer.trained:
+            raise DataError("this masked_transformer model has seen no text yet: pretrain it first, or open a folder")
+        return self.tokenizer
 
+    def _room(self) -> int:
+        """Tokens of a text that stand between the model's own."""
+        marks = self._reader().special_count
+        if self.max_length <= marks:
+            raise SettingError(f"max_length {self.max_length} leaves no room for text: give {marks + 1} or more")
+        return self.max_length - marks
 
-_FROM_ZERO = ("bert", "distilbert", "electra")
-"""Model types that count positions from 0; RoBERTa's kin and MPNet count from the padding index on and lose two."""
+    def _body(self) -> Any:
+        self._reader()
+        return self.module
 
+    def _filling(self) -> MaskedHead:
+        if self.head is None:
+            raise UnsupportedError("these weights have no masked-LM head: update them with continued_pretraining first")
+        return self.head
 
-def _activation(config: Any) -> str:
-    return str(getattr(config, "hidden_act", getattr(config, "activation", "")))
+    def _refuse_unshaped(self) -> None:
+        if self.shape not in SHAPES:
+            raise SettingError(f"shape {self.shape!r} has no weights to open: choose {', '.join(SHAPES)}")
+
+    def _build(self, seed: int, config: Any = None) -> None:
+        if config is None:
+            self._refuse_unshaped()
+        self.tokenizer = self._reader().with_marks()
+        self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
+
+    def _place(self, module: nn.Module) -> None:
+        """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""
+        module.embeddings.register_forward_hook(_as_autocast)  # type: ignore[union-attr]
+        quicken(module)
+        attend_by(module)
+        self.module = module.to(best_device()).eval()
 
 
 def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor:
@@ -258,42 +344,3 @@ def _as_autocast(_: nn.Module, __: object, states: torch.Tensor) -> torch.Tensor
     """
     kind = states.device.type
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
-
-
-def _found_settings(folder: storage.Folder) -> dict[str, Any]:
-    """What a sentence encoder's side files say about pooling and length, else the family's defaults."""
-    found: dict[str, Any] = {}
-    if folder.has("1_Pooling/config.json"):
-        found["pooling"] = "cls" if folder.json("1_Pooling/config.json").get("pooling_mode_cls_token") else "mean"
-    config = folder.json("config.json")
-    positions = int(config.get("max_position_embeddings", 512))
-    positions -= 0 if config.get("model_type") in _FROM_ZERO else 2
-    if folder.has("sentence_bert_config.json"):
-        found["max_length"] = int(folder.json("sentence_bert_config.json").get("max_seq_length") or 256)
-    found["max_length"] = min(found.get("max_length", MaskedTransformer.max_length), positions)
-    return found
-
-
-def _drawn(config: Any) -> nn.Module:
-    """The bare architecture with drawn weights; without the pooler, which nothing here uses."""
-    from transformers import AutoModel
-
-    without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
-    made: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **without)  # type: ignore[no-untyped-call]
-    return made.float()
-
-
-def _takes_pooling_flag(config: Any) -> bool:
-    from transformers import AutoModel
-
-    mapping: Any = AutoModel._model_mapping
-    return "add_pooling_layer" in inspect.signature(mapping[type(config)].__init__).parameters
-
-
-def _opened(folder: storage.Folder) -> nn.Module:
-    """The body with the folder's weights."""
-    from transformers import AutoModel
-
-    config = configuration(folder)
-    without = {"add_pooling_layer": False} if _takes_pooling_flag(config) else {}
-    return opened(folder, AutoModel, config, optional="pooler", **without)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,23 +15,22 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm import storage
-from transferlm.catalog import find
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import DataError, ModelFolderError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
-from transferlm.models._recurrent_training import train_on
-from transferlm.models._stream import StreamReader
+from transferlm.models._scored_texts import refuse_context, scored_texts
+from transferlm.models._stream import RegularisedReader, StreamReader
+from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
-    Model,
+    ReadOn,
     ReadsOn,
-    SelfSupervised,
     TokenScores,
-    Trainable,
     Vocabulary,
     digest,
     made_from,
@@ -43,16 +43,16 @@ from transferlm.neural.weights import load_weights, save_weights
 from transferlm.seeding import derive
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
 from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
-from transferlm.text.windows import windows
 
 __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
+class Recurrent(Pretrainable, ReadsOn, Encoder):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -129,6 +129,8 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"max_length"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    default_tokenizer: ClassVar[str] = "word"
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({"sgd": 0.2, "rms": 1e-3})
 
     tokenizer: Tokenizer | None = field(default=None, repr=False)
     module: Network = field(init=False, repr=False)
@@ -136,12 +138,6 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
     def __post_init__(self) -> None:
         check(self)
         Settings.of(self)
-        self._learnt = False
-
-    @property
-    def trained(self) -> bool:
-        """Whether the weights have seen text."""
-        return self._learnt
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -168,28 +164,25 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
             twin._build(seed)
         return twin
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
-        """Learn to predict each next token of the corpus; a tokenizer that has learnt nothing yet learns first.
-
-        The corpus is tokenised once into a memory-mapped file in the cache folder and never held in memory.
-
-        Args:
-            corpus: Texts, read twice where the tokenizer has to learn from them.
-            seed: Decides initial weights, held-out part and dropout.
-            checkpoints: Folder for the training state and its log; an interrupted run goes on from there.
-
-        Raises:
-            DataError: The corpus is empty, or too short for one step.
-        """
-        whole = Corpus.of(corpus)
-        self.tokenizer = self.tokenizer if self.tokenizer is not None else find("tokenizers", "word")()
-        if not self.tokenizer.trained:
-            self.tokenizer.fit(whole)
-        if not hasattr(self, "module"):
-            self._build(seed)
-        train_on(self, self._stream, whole, seed, checkpoints)
-        self._learnt = True
-        return self
+    def training(self, corpus: Corpus, seed: int = 0) -> Training:
+        """Truncated back-propagation over the corpus as one stream, with the settings' regularisation."""
+        reader = RegularisedReader(
+            self.module,
+            self._stream(corpus),
+            self.batch_size,
+            self.sequence_length,
+            seed=derive(seed, "stream"),
+            random_lengths=self.random_lengths,
+            activation=self.activation_penalty,
+            slowness=self.slowness_penalty,
+        )
+        penalised = self.activation_penalty or self.slowness_penalty
+        return Training(
+            reader,
+            Settings.of(self),
+            penalty=reader.penalty if penalised else None,
+            pace=reader.pace if self.random_lengths else None,
+        )
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:  # noqa: ARG002
         """The causal loss over the corpus as one stream, at a quarter of the first training's step size.
@@ -217,9 +210,24 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
         """Length of a text's vector: last, maximum and mean state of the top layer side by side."""
         return 3 * widths(self)[-1]
 
+    def frame(self, pair: bool = False) -> Frame:
+        """An end token before a text, and after each text of a pair: the last one has read them both."""
+        end = np.array([self._reader().end_id], dtype=np.int32)
+        nothing = np.empty(0, np.int32)
+        return Frame(end, end if pair else nothing, end if pair else nothing, sees_last=True)
+
+    @property
+    def token_width(self) -> int:
+        """Width of the top layer's state."""
+        return widths(self)[-1]
+
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """The top layer's states, shape (texts, tokens, width)."""
+        return self.module.states(batch.ids)[0]
+
     def text_states(self, batch: Batch) -> torch.Tensor:
         """Last, maximum and mean state of each text: shape (texts, 3 widths of the top layer)."""
-        states, _ = self.module.states(batch.ids)
+        states = self.token_states(batch)
         last = states[torch.arange(len(states), device=states.device), batch.lengths() - 1]
         if batch.mask is None:
             return torch.cat([last, states.amax(dim=1), states.mean(dim=1)], dim=1)
@@ -247,27 +255,29 @@ class Recurrent(Model, ReadsOn, Encoder, SelfSupervised, Trainable):
             DataError: The model has seen no text yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
-        return self._scored(windows(texts), self._reader(), context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
 
-    def _scored(self, texts: Iterable[list[str]], reader: Tokenizer, context: str) -> Iterator[TokenScores]:
-        scorer = Scorer(self.module, reader.end_id)
-        for window in texts:
-            tokens = reader.encode(window)
-            ids = [np.append(t.ids, np.int32(reader.end_id)) for t in tokens]
-            logs = scorer.streamed(ids) if context == "stream" else scorer.alone(ids)
-            for text, t, own, log in zip(window, tokens, ids, logs, strict=True):
-                after = np.full((1, 2), len(text), dtype=np.int32)
-                yield TokenScores(log, np.concatenate([t.offsets, after]), own)
+    def predicting_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores and states of the top layer as the output layer reads them, projected onto the embedding's width."""
+        return self._scored(texts, context, states=True)
 
-    def read_on(self, ids: np.ndarray, state: State | None = None) -> tuple[torch.Tensor, State]:
+    def _scored(
+        self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        refuse_context(context)
+        reader = self._reader()
+        return scored_texts(texts, context, reader.encode, reader.end_id, Scorer(self.module, reader.end_id, states))
+
+    def read_on(self, ids: np.ndarray, state: State | None = None) -> ReadOn:
         """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
         self.module.eval()
         given = torch.from_numpy(ids.astype(np.int64)[None]).to(self._device)
         states, state = self.module.states(given, state)
-        logits = self.module.logits(states)[0].float()
-        return functional.log_softmax(logits, dim=-1), tuple(tensor.detach() for tensor in state)
+        hidden = self.module.outputs(states)[0]
+        logs = functional.log_softmax(self.module.output(hidden).float(), dim=-1)
+        return ReadOn(logs, hidden.detach(), tuple(tensor.detach() for tensor in state))
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""

@@ -16,8 +16,9 @@ class Averages:
     """The mean of the weights after each step, from the first step (`averaged_sgd`) or from when evaluations stall.
 
     Stochastic gradient descent at a constant rate circles around a minimum; the mean of its way lies nearer to it.
-    `nt_averaged_sgd` begins when an evaluation is no better than the best of those before the last `non_monotone`
-    (Merity, Keskar & Socher 2018, algorithm 1).
+    `nt_averaged_sgd` begins when an evaluation is worse than the best of those before the last `non_monotone`, with the
+    weights that were evaluated (Merity, Keskar & Socher 2018, algorithm 1, where the sum runs from w_T; in their code
+    from w_{T+1}).
 
     Args:
         parameters: What is averaged.
@@ -29,7 +30,7 @@ class Averages:
         self.count = 0
         self.means: list[torch.Tensor] | None = None
         if settings.optimizer == "averaged_sgd":
-            self._start()
+            self.means = [torch.zeros_like(p) for p in parameters]
 
     def add(self) -> None:
         """Take the weights of one step more."""
@@ -42,7 +43,7 @@ class Averages:
         """Begin if it is time to."""
         waits = self.settings.optimizer == "nt_averaged_sgd" and self.means is None
         if waits and stalled(evaluations, self.settings.non_monotone):
-            self._start()
+            self.means, self.count = [p.detach().clone() for p in self.parameters], 1
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -65,9 +66,6 @@ class Averages:
     def resume(self, means: list[torch.Tensor] | None, count: int) -> None:
         """Go on from a saved state."""
         self.means, self.count = means, count
-
-    def _start(self) -> None:
-        self.means = [torch.zeros_like(p) for p in self.parameters]
 
 
 def stalled(evaluations: Sequence[float], patience: int) -> bool:

@@ -26,11 +26,13 @@ class Batch:
         mask: Boolean of the same shape, True where a token stands; None when no row is padded, which lets attention
             take its fastest path.
         rows: int64 of shape (texts,): row numbers in the data that was batched.
+        types: Token types, int64 of the shape of `ids`; None where the model needs none.
     """
 
     ids: torch.Tensor
     mask: torch.Tensor | None
     rows: np.ndarray
+    types: torch.Tensor | None = None
 
     def lengths(self) -> torch.Tensor:
         """Tokens of each text: int64 of shape (texts,)."""
@@ -103,7 +105,13 @@ def by_length(lengths: np.ndarray, tokens: int = 8192, rows: int = 256, enough: 
     return batches
 
 
-def collate(ids: Sequence[np.ndarray], rows: np.ndarray, pad_id: int, device: torch.device) -> Batch:
+def collate(
+    ids: Sequence[np.ndarray],
+    rows: np.ndarray,
+    pad_id: int,
+    device: torch.device,
+    types: Sequence[np.ndarray | None] | None = None,
+) -> Batch:
     """Lay the rows' token ids out as one padded batch on `device`.
 
     Args:
@@ -111,6 +119,7 @@ def collate(ids: Sequence[np.ndarray], rows: np.ndarray, pad_id: int, device: to
         rows: The rows that form this batch.
         pad_id: What short rows are filled with.
         device: Where the tensors go.
+        types: Token types of every row of the data: None for a row, or for all, where the model needs none.
     """
     longest = max(len(ids[row]) for row in rows)
     padded = np.full((len(rows), longest), pad_id, dtype=np.int64)
@@ -123,4 +132,20 @@ def collate(ids: Sequence[np.ndarray], rows: np.ndarray, pad_id: int, device: to
         torch.from_numpy(padded).to(device),
         None if whole else torch.from_numpy(mask).to(device),
         np.asarray(rows),
+        _laid_types(types, rows, padded.shape, device),
     )
+
+
+def _laid_types(
+    types: Sequence[np.ndarray | None] | None, rows: np.ndarray, shape: tuple[int, ...], device: torch.device
+) -> torch.Tensor | None:
+    if types is None:
+        return None
+    found = [types[row] for row in rows]
+    if all(row is None for row in found):
+        return None
+    laid = np.zeros(shape, dtype=np.int64)
+    for place, row in enumerate(found):
+        if row is not None:
+            laid[place, : len(row)] = row
+    return torch.from_numpy(laid).to(device)

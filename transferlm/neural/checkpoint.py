@@ -14,12 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from transferlm import launched
 from transferlm.progress import say
 from transferlm.storage import versions
 
 __all__ = ["Carried", "Checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 SECONDS_BETWEEN = 30.0
 
 
@@ -80,7 +81,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
         stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        told = json.dumps({"format": FORMAT, "key": self.key, "versions": versions(), "facts": facts}, allow_nan=False)
+        told = json.dumps({**self._run(), "facts": facts}, allow_nan=False)
         save_file(stored, partial, metadata={"run": told})
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -98,11 +99,18 @@ class Checkpoint:
         except (SafetensorError, OSError, ValueError) as error:
             say(f"{self.file} can't be read ({error}): training starts anew")
             return None
-        if (told.get("format"), told.get("key"), told.get("versions")) != (FORMAT, self.key, versions()):
-            say(f"{self.file} belongs to a run with other settings, data or library versions: training starts anew")
+        if any(told.get(name) != value for name, value in self._run().items()):
+            say(
+                f"{self.file} belongs to a run with other settings, data, processes or library versions: training"
+                " starts anew"
+            )
             return None
         return tensors, told["facts"]
 
     def clear(self) -> None:
         """Remove the folder: the run is over and its result is saved."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> dict[str, Any]:
+        """Which run this is: a state of another one is no use."""
+        return {"format": FORMAT, "key": self.key, "versions": versions(), "processes": launched.processes()}

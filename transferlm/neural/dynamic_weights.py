@@ -43,7 +43,7 @@ class DynamicWeights:
         self._pulls: list[torch.Tensor] | None = None
         if squares is not None:
             roots = [square.sqrt() for square in squares]
-            mean = sum(float(root.sum()) for root in roots) / sum(root.numel() for root in roots)
+            mean = sum(float(root.sum()) for root in roots) / sum(root.numel() for root in roots) or 1.0
             self._scales = [1 / (root + _FLOOR) for root in roots]
             self._pulls = [(decay * root / mean).clamp_(max=1.0) for root in roots]
 
@@ -51,14 +51,12 @@ class DynamicWeights:
     def step(self) -> None:
         """Move by the gradients that the parameters hold, and forget those."""
         for place, (parameter, home) in enumerate(zip(self.parameters, self.trained, strict=True)):
-            if parameter.grad is None:
-                continue
-            gradient: torch.Tensor = parameter.grad
-            pull: torch.Tensor | float = self.decay
-            if self._scales is not None and self._pulls is not None:
-                gradient, pull = gradient.mul_(self._scales[place]), self._pulls[place]
-            # Both steps set out from where the weights stand now.
-            parameter.add_((home - parameter).mul_(pull).add_(gradient, alpha=-self.rate))
+            # Both steps set out from where the weights stand now; an expert that was not asked is drawn back alone.
+            change = (home - parameter).mul_(self.decay if self._pulls is None else self._pulls[place])
+            if parameter.grad is not None:
+                scaled = parameter.grad if self._scales is None else parameter.grad.mul_(self._scales[place])
+                change.add_(scaled, alpha=-self.rate)
+            parameter.add_(change)
             parameter.grad = None
 
     def restore(self) -> None:

@@ -7,11 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from transferlm.errors import UnsupportedError
 from transferlm.neural.dropout import Dropout
 from transferlm.outputs import Output
 
-__all__ = ["LinearHead", "loss_of"]
+__all__ = ["IGNORED", "LinearHead", "loss_of"]
+
+IGNORED = -1
+"""Target of a token that teaches nothing: a special one, or padding."""
 
 
 class _Exact(nn.Linear):
@@ -43,6 +45,12 @@ class LinearHead(nn.Module):
         scores: torch.Tensor = self.linear(self.dropout(states))
         return scores
 
+    def load(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        """Take weights (width, size) and bias (size,) as `arrays` gives them."""
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights.T)))
+            self.linear.bias.copy_(torch.from_numpy(bias))
+
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """The weights (width, size) and bias (size,) as float32 arrays."""
         weight = self.linear.weight.detach().float().cpu().numpy().T.copy()
@@ -54,10 +62,24 @@ def loss_of(output: Output, scores: torch.Tensor, targets: torch.Tensor, weights
 
     Args:
         output: How the scores are read.
-        scores: Shape (texts, size).
-        targets: Class indices, int64 of shape (texts,), for `softmax`.
+        scores: Shape (texts, size), or (texts, tokens, size) where there is one vector a token.
+        targets: For `softmax` a class index each, int64 of shape (texts,) or (texts, tokens), `IGNORED` for a token
+            that teaches nothing; for `sigmoid` 0 or 1 and for `squared` a number each, float32 of the scores' shape;
+            for `span` the places of the first and the last token, int64 of shape (texts, 2), where a token that can't
+            be either scores -inf.
         weights: One weight a class, or None; the mean is then over the weights, as in `torch.nn.CrossEntropyLoss`.
     """
-    if output.link == "softmax":
-        return functional.cross_entropy(scores, targets, weight=weights)
-    raise UnsupportedError(f"no loss is written for {output.link!r} scores yet: use a task with softmax scores")
+    match output.link:
+        case "softmax" if output.per == "text":
+            return functional.cross_entropy(scores, targets, weight=weights)
+        case "softmax":
+            labelled = targets != IGNORED
+            if not labelled.any():
+                return scores.sum() * 0
+            return functional.cross_entropy(scores[labelled], targets[labelled], weight=weights)
+        case "sigmoid":
+            return functional.binary_cross_entropy_with_logits(scores, targets)
+        case "squared":
+            return functional.mse_loss(scores, targets)
+        case "span":
+            return functional.cross_entropy(scores.transpose(1, 2).flatten(0, 1), targets.flatten())

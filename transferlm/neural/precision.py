@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from transferlm.errors import SettingError
+from transferlm.neural.processes import processes
 
 __all__ = ["Precision", "autocast", "best_device", "has_bfloat16", "in_bfloat16"]
 
@@ -17,8 +18,8 @@ Precision = Literal["auto", "bf16", "fp32"]
 
 @cache
 def best_device() -> torch.device:
-    """The first GPU that `CUDA_VISIBLE_DEVICES` shows, else the processor."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first GPU that `CUDA_VISIBLE_DEVICES` shows, else the processor; of several processes, each has its own."""
+    return processes().device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @cache

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-__all__ = ["History", "TrainingLog"]
+import torch
+
+__all__ = ["History", "Mean", "TrainingLog"]
 
 
 @dataclass
@@ -15,7 +17,7 @@ class History:
     """What happened.
 
     Attributes:
-        losses: Mean training loss since the evaluation (or epoch) before, nats.
+        losses: Mean training loss since the evaluation (or epoch) before, nats; every batch counts by its tokens.
         evaluations: What `evaluate` returned each time; lower is better.
         best: Index into `evaluations` of the weights that were kept.
         steps: Optimizer steps taken.
@@ -29,19 +31,58 @@ class History:
     seconds: float = 0.0
 
 
+class Mean:
+    """The mean loss since the log's last line, and since the last evaluation; it stays on the device until it is asked.
+
+    >>> mean = Mean(torch.device("cpu"))
+    >>> for line in (1.0, 2.0), (6.0,):
+    ...     for loss in line:
+    ...         mean.add(torch.tensor(loss), 10)
+    ...     print(mean.of_line())
+    1.5
+    6.0
+    >>> mean.of_all()
+    3.0
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.total = torch.zeros((), device=device, dtype=torch.float64)
+        self.weight, self.before, self.weight_before = 0.0, 0.0, 0.0
+
+    def add(self, loss: torch.Tensor, weight: float) -> None:
+        """Count a loss with this weight."""
+        self.total += loss.detach().double() * weight
+        self.weight += weight
+
+    def of_line(self) -> float:
+        """The mean since this was asked last."""
+        total, weight = float(self.total), self.weight
+        self.before, self.weight_before = self.before + total, self.weight_before + weight
+        self.total.zero_()
+        self.weight = 0.0
+        return total / weight
+
+    def of_all(self) -> float:
+        """The mean since this was asked last."""
+        mean = (self.before + float(self.total)) / (self.weight_before + self.weight)
+        self.__init__(self.total.device)  # type: ignore[misc]
+        return mean
+
+
 class TrainingLog:
-    """`log.jsonl` in a folder: one line of JSON an evaluation, to follow a long run from another terminal."""
+    """`log.jsonl` in a folder: a line of JSON now and then, to follow a long run from another terminal.
+
+    A line tells the `step` and the `epoch` that is reached, the mean training `loss` in nats since the line before, the
+    `held_out` loss where there was an evaluation, the `learning_rate` of the step, `tokens_a_second` (or batches) since
+    the line before or the evaluation after it, and `seconds` of wall time.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "log.jsonl"
 
-    def add(self, history: History, epoch: int, running: float) -> None:
-        """Tell of the last evaluation; `running` seconds have passed beside those that the history counts."""
+    def add(self, line: Mapping[str, float]) -> None:
+        """Tell one line more."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        line: dict[str, Any] = {"step": history.steps, "epoch": epoch, "loss": history.losses[-1]}
-        if history.evaluations:
-            line["held_out"] = history.evaluations[-1]
-        line["seconds"] = round(history.seconds + running, 3)
         with self.file.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
@@ -50,4 +91,6 @@ class TrainingLog:
         if self.file.is_file():
             lines = [line for line in self.file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
             kept = [line for line in lines if json.loads(line)["step"] <= after]
-            self.file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            partial = self.file.with_suffix(".partial")
+            partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            partial.replace(self.file)

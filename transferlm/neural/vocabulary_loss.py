@@ -113,5 +113,5 @@ def _add_product(total: torch.Tensor, block: torch.Tensor, states: torch.Tensor,
         return
     product = torch.mm(block.t(), states, out=kept.room("product", total, total.shape, block.dtype))
     # Added at once, torch would first cast all of the product into new memory: six times as long.
-    for sums, part in zip(torch.split(total, _ADDED), torch.split(product, _ADDED), strict=True):
+    for sums, part in zip(total.split(_ADDED), product.split(_ADDED), strict=True):  # type: ignore[no-untyped-call]
         sums += part

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from transferlm import catalog
+from transferlm.errors import UnsupportedError
 from transferlm.models.base import Model, require
 from transferlm.storage import Lineage
 from transferlm.task_model import TaskModel
-from transferlm.tasks.base import Examples
+from transferlm.tasks.base import Examples, Task
 
 __all__ = ["Strategy"]
 
@@ -20,6 +22,8 @@ class Strategy(ABC):
 
     requires: ClassVar[tuple[type, ...]] = ()
     """Capabilities a model must have."""
+    learns: ClassVar[frozenset[str]] = frozenset({"softmax a text"})
+    """Outputs of tasks that it can learn, as `str(Output)` names them."""
     frozen: ClassVar[bool] = False
     """Whether the model's encodings stay as they were, so that trials may share them."""
 
@@ -37,14 +41,31 @@ class Strategy(ABC):
             checkpoints: Folder for the state of long training, so that an interrupted one goes on; none keeps none.
 
         Raises:
-            UnsupportedError: `model` lacks a capability; the message names families that have it.
+            UnsupportedError: `model` lacks a capability, or the task asks for scores that the strategy can't learn; the
+                message names families that have it, or strategies that can.
             DataError: The examples can't be learnt from.
         """
         name = catalog.name_of(self)
         require(model, self.requires, name)
+        self.check_task(examples.task, examples.labels)
         made = self.learn(model, examples, seed, checkpoints)
         made.lineage = self._lineage(model, examples, seed, made.lineage)
         return made
+
+    def check_task(self, task: Task, labels: Sequence[str] = ()) -> None:
+        """Check that the strategy can learn what a task asks for.
+
+        Raises:
+            UnsupportedError: It can't; the message names the strategies that can.
+        """
+        output = str(task.output(labels))
+        if output in self.learns:
+            return
+        others = [name for name in catalog.entries("strategies") if output in catalog.find("strategies", name).learns]
+        name, wanted = catalog.name_of(self), catalog.name_of(task)
+        raise UnsupportedError(
+            f"{name} can't learn {wanted}, which needs {output}; what can: {', '.join(others) or 'no strategy yet'}"
+        )
 
     @abstractmethod
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from transferlm.errors import DataError
+from transferlm.models._inputs import singles
 from transferlm.models.base import CountBased, Model
 from transferlm.models.class_counts import ClassCounts
 from transferlm.storage import Lineage
@@ -47,17 +48,19 @@ class ClassConditional(Strategy):
 
         Raises:
             DataError: A label of the task has no example.
+            UnsupportedError: The inputs are pairs of texts.
         """
         counts = np.bincount(examples.targets, minlength=len(examples.labels))
         if counts.min() == 0:
             empty = examples.labels[int(counts.argmin())]
             raise DataError(f"{examples.name}: label {empty!r} has no example to learn from")
         settings = {"concentrations": self.concentrations, "discount": self.discount}
-        body = ClassCounts.of(model, examples.texts, examples.targets, len(examples.labels), **settings)
+        texts = singles(model, examples.texts)
+        body = ClassCounts.of(model, texts, examples.targets, len(examples.labels), **settings)
         weights = examples.task.weights(examples.targets, examples.labels)
         shares = counts * (1.0 if weights is None else np.asarray(weights))
         prior = np.log(shares / shares.sum())
-        left_out = body.left_out(examples.texts, examples.targets)
+        left_out = body.left_out(texts, examples.targets)
         sharpness, loss = _sharpness(left_out, prior, examples.targets)
         head = (np.eye(len(examples.labels)) * sharpness).astype(np.float32)
         scores = {"left_out_loss": loss, "temperature": 1 / sharpness, "train_share_read": 1.0}

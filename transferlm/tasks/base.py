@@ -2,103 +2,65 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from transferlm import catalog
 from transferlm.errors import DataError
 from transferlm.outputs import Output
+from transferlm.tasks._examples import Examples
+from transferlm.tasks._links import gives_probabilities, probabilities
+from transferlm.tasks._predictions import Answer, Entities, Entity, Gold, LabelPrediction, LabelSet, Number, Prediction
+from transferlm.text.checks import Labelled
+from transferlm.text.framing import Text
 
-__all__ = ["Examples", "Prediction", "Task"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a task model says of one text.
-
-    Attributes:
-        label: The predicted label.
-        probability: Its probability, between 0 and 1.
-    """
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Labelled texts of one task.
-
-    Attributes:
-        task: The task they were read for.
-        texts: The texts.
-        targets: int64 of shape (texts,), indices into `labels`.
-        labels: Label names in the order of their indices.
-        name: Where they come from, for cards and errors.
-        notes: Repairs made while reading, one sentence each; empty when nothing was repaired.
-    """
-
-    task: Task
-    texts: Sequence[str]
-    targets: np.ndarray
-    labels: tuple[str, ...]
-    name: str = "examples"
-    notes: tuple[str, ...] = field(default=())
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over texts and labels in order: the same data has the same one, wherever it lies."""
-        digest = hashlib.sha256()
-        for text, target in zip(self.texts, self.targets, strict=True):
-            digest.update(json.dumps([text, self.labels[target]]).encode() + b"\n")
-        return digest.hexdigest()
-
-    def subset(self, rows: np.ndarray, name: str | None = None) -> Examples:
-        """The examples at these row numbers, in this order; labels keep their indices."""
-        texts = [self.texts[row] for row in rows]
-        return replace(self, texts=texts, targets=self.targets[rows], name=name or self.name)
-
-    def split(self, test: float = 0.2, seed: int = 0) -> tuple[Examples, Examples]:
-        """A training and a test part: duplicates removed first, then stratified by label.
-
-        Args:
-            test: Share of the rows that become the test part.
-            seed: The same seed gives the same parts.
-        """
-        from transferlm.text.splits import split
-
-        made = split(self.texts, [self.labels[t] for t in self.targets], [1 - test, test], seed)
-        train_part, test_part = (self.subset(rows) for rows in made.parts)
-        notes = (*self.notes, *made.notes)
-        return (
-            replace(train_part, name=f"{self.name} (train)", notes=notes),
-            replace(test_part, name=f"{self.name} (test)", notes=notes),
-        )
-
-    def described(self) -> dict[str, Any]:
-        """What lineage and reports keep of these examples."""
-        return {"name": self.name, "hash": self.hash, "texts": len(self)}
+__all__ = [
+    "Answer",
+    "Entities",
+    "Entity",
+    "Examples",
+    "Gold",
+    "LabelPrediction",
+    "LabelSet",
+    "Number",
+    "Prediction",
+    "Task",
+    "TokenTask",
+    "gives_probabilities",
+    "probabilities",
+    "unknown_label",
+]
 
 
 class Task(ABC):
-    """One kind of prediction: a dataclass of settings."""
+    """One kind of prediction: a dataclass of settings.
+
+    A task knows no model and holds no torch. What it says of its output decides head and loss; scores come back to it
+    as arrays: (texts, size) where there is one vector a text, else the stretches of each text (`outputs.Stretch`).
+    """
 
     headline: ClassVar[str] = "accuracy"
     """The metric that tables lead with."""
+    predicts: ClassVar[type[Prediction]] = LabelPrediction
+    """What it says of an input."""
 
     def settings(self) -> dict[str, Any]:
         """Field name -> value, as given to the constructor."""
         return catalog.values_of(self)
+
+    @property
+    def paired(self) -> bool:
+        """Whether its inputs are pairs of texts."""
+        return False
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether what is longer than a model reads at once is read in overlapping windows instead of cut."""
+        return False
 
     @abstractmethod
     def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
@@ -110,28 +72,95 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def labelled(self, source: Any) -> tuple[list[str], list[str]]:
-        """Texts and labels as they stand in the file, bad rows too, for `transferlm check`."""
+    def labelled(self, source: Any) -> Labelled:
+        """What stands in the file, bad rows too, and what is wrong with them: for `transferlm check`."""
+
+    @abstractmethod
+    def inputs(self, source: Any) -> Iterator[Text]:
+        """The inputs alone of a file that may be without labels: what is predicted for."""
 
     @abstractmethod
     def output(self, labels: Sequence[str]) -> Output:
         """The scores this task needs for these labels."""
 
     @abstractmethod
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Scores (texts, size) as probabilities of the same shape."""
+    def decode(self, scores: Any, texts: Sequence[Text], labels: Sequence[str]) -> Sequence[Prediction]:
+        """Scores as predictions, one an input."""
 
     @abstractmethod
-    def decode(self, probabilities: np.ndarray, labels: Sequence[str]) -> list[Prediction]:
-        """Probabilities as predictions."""
+    def metrics(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, float]:
+        """Every metric of the task by name."""
+
+    def by_label(
+        self,
+        targets: np.ndarray,  # noqa: ARG002
+        predictions: Sequence[Prediction],  # noqa: ARG002
+        labels: Sequence[str],  # noqa: ARG002
+    ) -> dict[str, dict[str, float]]:
+        """Label -> its precision, recall, F1 and count; nothing where the task has no labels."""
+        return {}
 
     @abstractmethod
-    def metrics(self, targets: np.ndarray, predicted: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
-        """Every metric of the task by name, each between 0 and 1."""
+    def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[Any]:
+        """Targets as plain data that does not depend on the order of labels: what hashes are made of."""
+
+    def strata(self, targets: np.ndarray, labels: Sequence[str]) -> Sequence[Hashable] | None:  # noqa: ARG002
+        """The class of each example, where each has one; None otherwise."""
+        return None
+
+    def groups(self, texts: Sequence[Text]) -> Sequence[str] | None:  # noqa: ARG002
+        """The text that each input belongs to, where inputs about one text must not be parted; None otherwise."""
+        return None
+
+    def reordered(
+        self,
+        targets: np.ndarray,
+        labels: Sequence[str],  # noqa: ARG002
+        order: Sequence[str],  # noqa: ARG002
+    ) -> np.ndarray:
+        """Targets whose indices follow `labels` as targets whose indices follow `order`."""
+        return targets
 
     def weights(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
         """One loss weight a label, float64 of shape (labels,), or None where all weigh the same."""
         return None
+
+    def is_open(self, targets: np.ndarray) -> bool:  # noqa: ARG002
+        """Whether a setting (a threshold) is left open, to be fitted to such examples once a model is trained."""
+        return False
+
+    def fitted(self, targets: np.ndarray, scores: Any, texts: Sequence[Text], labels: Sequence[str]) -> Self:  # noqa: ARG002
+        """The task with what it leaves open fitted to held-out examples and their scores."""
+        return self
+
+
+class TokenTask(Task):
+    """A task whose scores belong to tokens: it says what is true of each, and puts predictions together from them.
+
+    Long texts are read whole, in windows.
+    """
+
+    @property
+    def reads_whole(self) -> bool:
+        """Always."""
+        return True
+
+    @abstractmethod
+    def token_targets(self, text: Text, target: Any, offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """What is true of the tokens of one stretch.
+
+        Args:
+            text: The input.
+            target: What is true of it.
+            offsets: int32 of shape (tokens, 2): the tokens' characters in the text (of a pair: in the second).
+            labels: Label names.
+
+        Returns:
+            int64. For `softmax` of shape (tokens,): an index each, -1 for a token that teaches nothing. For `span` of
+            shape (2,): the first and the last token, -1 both where the stretch holds no answer.
+        """
 
 
 def unknown_label(label: str, labels: Sequence[str], path: str | Path, line: int) -> DataError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,30 +12,31 @@ import numpy as np
 
 from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output
-from transferlm.tasks.base import Examples, Prediction, Task, unknown_label
-from transferlm.text.readers import read_rows
+from transferlm.tasks._counting import confusion_matrix, counts_by_label
+from transferlm.tasks._tables import place_of
+from transferlm.tasks._text_task import TextTask
+from transferlm.tasks.base import Examples, LabelPrediction, Prediction, probabilities, unknown_label
+from transferlm.text.checks import Labelled
+from transferlm.text.framing import Text, flat
 
 __all__ = ["Classification"]
 
 
 @dataclass(frozen=True)
-class Classification(Task):
+class Classification(TextTask):
     """One of two or more labels a text; sentiment is one of its uses.
 
     Files are CSV, TSV, JSONL, Parquet or fastText lines (`__label__x text`), each with named columns. Scores are
     softmax logits (texts, labels); metrics are scikit-learn's accuracy and macro-averaged precision, recall and F1.
     """
 
-    text_column: str = "text"
-    """Name of the column that holds the text."""
     label_column: str = "label"
     """Name of the column that holds the label."""
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     """Weight of each class in the loss: `balanced` (inverse to its frequency), `spam=3,ham=1`, or none."""
-    encoding: str = "utf-8"
-    """Character encoding of text files."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.class_weights, dict):
             for name, weight in self.class_weights.items():
                 if not (weight > 0 and math.isfinite(weight)):
@@ -50,60 +51,38 @@ class Classification(Task):
         Raises:
             DataError: An empty text or label, a label not in `labels`, no rows, or one class only.
         """
-        where = _place(source)
-        texts: list[str] = []
-        names: list[str] = []
-        lines: list[int] = []
-        for line, text, label in self._rows(source):
-            for column, value in ((self.text_column, text), (self.label_column, label)):
-                if not value:
-                    raise DataError("it is empty: fill it or delete the row", path=where, line=line, column=column)
-            texts.append(text)
-            names.append(label)
-            lines.append(line)
-        if not texts:
-            raise DataError("no examples: the file has a header and no rows", path=where)
-        order = tuple(labels) if labels is not None else tuple(sorted(set(names)))
+        where, rows = place_of(source), self.table(self.label_column).whole_rows(source)
+        order = tuple(labels) if labels is not None else tuple(sorted({row.label for row in rows}))
         index = {name: i for i, name in enumerate(order)}
-        for name, line in zip(names, lines, strict=True):
-            if name not in index:
-                raise unknown_label(name, order, where, line)
+        for row in rows:
+            if row.label not in index:
+                raise unknown_label(row.label, order, where, row.line)
         if len(order) < 2:
             raise DataError(f"only one label, {order[0]!r}: classification needs two or more", path=where)
-        targets = np.array([index[name] for name in names], dtype=np.int64)
-        shown = Path(where).name
-        return Examples(self, texts, targets, order, name=shown)
+        targets = np.array([index[row.label] for row in rows], dtype=np.int64)
+        return Examples(self, [row.text for row in rows], targets, order, name=Path(where).name)
 
-    def labelled(self, source: Any) -> tuple[list[str], list[str]]:
+    def labelled(self, source: Any) -> Labelled:
         """Texts and labels as they stand in the file, empty ones too: what `transferlm check` looks at."""
-        rows = list(self._rows(source))
-        return [text for _, text, _ in rows], [label for _, _, label in rows]
-
-    def _rows(self, source: Any) -> Iterator[tuple[int, str, str]]:
-        """Line, text and label of each row; a missing value, or one of white space alone, is empty."""
-        for row in read_rows(source, columns=(self.text_column, self.label_column), encoding=self.encoding):
-            text, label = row.values[self.text_column] or "", row.values[self.label_column] or ""
-            yield row.line, text if text.strip() else "", label.strip()
+        rows = list(self.table(self.label_column).rows(source))
+        return Labelled([flat(row.text) for row in rows], [row.label for row in rows])
 
     def output(self, labels: Sequence[str]) -> Output:
         """One softmax over the labels a text."""
         return Output("text", len(labels), "softmax")
 
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Softmax over the last axis, in float64."""
-        shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-        exponentials = np.exp(shifted)
-        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+    def decode(self, scores: np.ndarray, texts: Sequence[Text], labels: Sequence[str]) -> list[LabelPrediction]:  # noqa: ARG002
+        """The most probable label of each text with its probability; scores are (texts, labels)."""
+        rows = probabilities(self.output(labels), scores)
+        return [LabelPrediction(labels[k], float(row[k])) for k, row in zip(rows.argmax(axis=1), rows, strict=True)]
 
-    def decode(self, probabilities: np.ndarray, labels: Sequence[str]) -> list[Prediction]:
-        """The most probable label of each text with its probability."""
-        best = probabilities.argmax(axis=1)
-        return [Prediction(labels[k], float(row[k])) for k, row in zip(best, probabilities, strict=True)]
-
-    def metrics(self, targets: np.ndarray, predicted: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
+    def metrics(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, float]:
         """Accuracy, and precision, recall and F1 averaged over all labels alike (a label never predicted counts 0)."""
         from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+        predicted = _indices(predictions, labels)
         macro = precision_recall_fscore_support(
             targets, predicted, labels=range(len(labels)), average="macro", zero_division=0.0
         )
@@ -113,6 +92,27 @@ class Classification(Task):
             "macro_recall": float(macro[1]),
             "macro_f1": float(macro[2]),
         }
+
+    def by_label(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, dict[str, float]]:
+        """Label -> its precision, recall, F1 and number of texts; a share of nothing is 0, as in the macro averages."""
+        counts = confusion_matrix(targets, _indices(predictions, labels), len(labels))
+        return counts_by_label(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0), labels, "texts")
+
+    def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[str]:
+        """The label of each text."""
+        return [labels[target] for target in targets]
+
+    def strata(self, targets: np.ndarray, labels: Sequence[str]) -> list[Hashable]:
+        """The label of each text."""
+        return [labels[target] for target in targets]
+
+    def reordered(self, targets: np.ndarray, labels: Sequence[str], order: Sequence[str]) -> np.ndarray:
+        """The same classes under the indices of another order."""
+        places = np.array([list(order).index(label) for label in labels], dtype=np.int64)
+        own: np.ndarray = places[targets]
+        return own
 
     def weights(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray | None:
         """One loss weight a label, float64 of shape (labels,), as `class_weights` says; None for none.
@@ -136,5 +136,6 @@ class Classification(Task):
         return np.array([float(self.class_weights.get(name, 1.0)) for name in labels])
 
 
-def _place(source: Any) -> str:
-    return str(source) if isinstance(source, str | Path) else type(source).__name__
+def _indices(predictions: Sequence[Prediction], labels: Sequence[str]) -> np.ndarray:
+    index = {label: place for place, label in enumerate(labels)}
+    return np.array([index[p.label] for p in predictions if isinstance(p, LabelPrediction)], dtype=np.int64)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckReport", "Labelled", "Lengths", "Part", "TokenLengths", "check"]
 
+_FAULTS = 20
+"""Faults of single rows that are told one by one; the others are counted."""
+
 _IMBALANCE = 10
 """Times that the largest class may outnumber the smallest before it is a problem worth a sentence."""
 
@@ -31,10 +34,17 @@ class Labelled(NamedTuple):
     Attributes:
         texts: The texts.
         labels: The label of each, or None where there are none.
+        counted: Label -> how often it stands there, where a text may have several or none; else None.
+        faults: What is wrong with single rows, a sentence each.
+        bodies: The text that each row is about, where several rows are about one (questions): near duplicates and leaks
+            are then looked for in these.
     """
 
     texts: Sequence[str]
     labels: Sequence[str] | None = None
+    counted: dict[str, int] | None = None
+    faults: Sequence[str] = ()
+    bodies: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Part:
 
     Attributes:
         rows: How many texts.
-        labels: Label -> rows, most frequent first; empty without labels.
+        labels: Label -> rows (or things within them) that have it, most frequent first; empty without labels.
         empty: Indices of texts without a visible character.
         exact_duplicates: Groups of indices of equal texts.
         near_duplicates: Groups of indices of nearly equal texts, exact ones included.
@@ -80,6 +90,7 @@ class Part:
         unknown_characters: Share of characters that are U+FFFD, for private use, or control characters.
         characters: Lengths in characters.
         tokens: Lengths in tokens, where a tokenizer was given.
+        faults: What is wrong with single rows, a sentence each.
     """
 
     rows: int
@@ -91,6 +102,7 @@ class Part:
     unknown_characters: float
     characters: Lengths
     tokens: TokenLengths | None
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -159,11 +171,12 @@ def check(
     other = _check_part(second, tokenizer, max_length, threshold)
     unknown = sorted(set(other.labels) - set(found.labels)) if found.labels else []
     missing = sorted(set(found.labels) - set(other.labels)) if other.labels else []
-    return CheckReport(found, other, leaks(first.texts, second.texts, threshold), unknown, missing)
+    bodies = first.bodies or first.texts, second.bodies or second.texts
+    return CheckReport(found, other, leaks(*bodies, threshold), unknown, missing)
 
 
 def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | None, threshold: float) -> Part:
-    texts, labels = part
+    texts, labels, counted, faults, bodies = part
     if not len(texts):
         raise DataError("there are no texts to check")
     if labels is not None and len(labels) != len(texts):
@@ -172,15 +185,25 @@ def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | N
     conflicts = [group for group in exact if labels is not None and len({labels[i] for i in group}) > 1]
     return Part(
         rows=len(texts),
-        labels=dict(Counter(str(label) for label in labels or ()).most_common()),
+        labels=dict(Counter(counted or (str(label) for label in labels or ())).most_common()),
         empty=[index for index, text in enumerate(texts) if not text.strip()],
         exact_duplicates=exact,
-        near_duplicates=near_duplicates(texts, threshold),
+        near_duplicates=near_duplicates(texts, threshold) if bodies is None else _alike(bodies, exact, threshold),
         conflicts=conflicts,
         unknown_characters=_unknown_share(texts),
         characters=_lengths([len(text) for text in texts]),
         tokens=_token_lengths(texts, tokenizer, max_length) if tokenizer is not None else None,
+        faults=list(faults),
     )
+
+
+def _alike(bodies: Sequence[str], exact: list[list[int]], threshold: float) -> list[list[int]]:
+    """First rows of bodies that are nearly equal, and groups of rows that are equal."""
+    first: dict[str, int] = {}
+    for row, body in enumerate(bodies):
+        first.setdefault(body, row)
+    rows = list(first.values())
+    return [*exact, *([rows[place] for place in group] for group in near_duplicates(first, threshold))]
 
 
 def _unknown_share(texts: Sequence[str]) -> float:
@@ -222,7 +245,9 @@ def _token_lengths(texts: Sequence[str], tokenizer: Tokenizer, max_length: int |
 
 
 def _part_problems(name: str, part: Part) -> list[str]:
-    sentences = []
+    sentences = list(part.faults[:_FAULTS])
+    if len(part.faults) > _FAULTS:
+        sentences.append(f"{len(part.faults) - _FAULTS:,} more such faults are in the {name} part.")
     if len(part.labels) == 1:
         sentences.append(f"The {name} part has one label only, {_listed(list(part.labels))}.")
     elif part.labels:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from transferlm.errors import DataError, alternatives
 from transferlm.text.files import Meter, existing, numbered_lines, refuse_half_characters
+from transferlm.text.json_lines import json_objects
 
 __all__ = ["FORMATS", "Row", "column_names", "format_of", "read_rows"]
 
@@ -53,7 +54,11 @@ def format_of(path: str | Path) -> str | None:
 
 
 def read_rows(
-    source: Any, columns: Sequence[str] | None = None, encoding: str = "utf-8", meter: Meter | None = None
+    source: Any,
+    columns: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    meter: Meter | None = None,
+    lists: str | None = None,
 ) -> Iterator[Row]:
     """Read a table row by row, in constant memory where it is a file.
 
@@ -66,6 +71,8 @@ def read_rows(
         columns: The columns wanted; None for all.
         encoding: Character encoding of text formats.
         meter: Told how many bytes of a file are read, as they are.
+        lists: A column that may hold lists of texts, each then given as a JSON list; the labels of a fastText line are
+            one.
 
     Raises:
         DataError: Missing file or column (those there are get named), wrong encoding, no rows, ragged rows,
@@ -73,12 +80,12 @@ def read_rows(
     """
     if isinstance(source, str | Path):
         path = existing(source)
-        return _READERS[_known_format(path)](path, columns, encoding, meter)
+        return _READERS[_known_format(path)](path, columns, encoding, meter, lists)
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "columns"):
-        return _read_frame(source, columns)
+        return _read_frame(source, columns, lists)
     if library == "datasets":
-        return _read_dataset(source, columns)
+        return _read_dataset(source, columns, lists)
     kind = type(source).__name__
     raise DataError(f"can't read rows from a {kind}: give a path, a pandas.DataFrame or a datasets.Dataset")
 
@@ -111,8 +118,8 @@ def _chosen(
     return list(there if columns is None else columns)
 
 
-def _written(value: Any, where: str | Path, line: int, column: str) -> str | None:
-    """A cell as text, or None where it is missing."""
+def _written(value: Any, where: str | Path, line: int, column: str, lists: str | None) -> str | None:
+    """A cell as text, or None where it is missing; a list as JSON in the column that may hold lists."""
     if isinstance(value, str):
         refuse_half_characters(value, str(where), line)
         return value
@@ -120,13 +127,17 @@ def _written(value: Any, where: str | Path, line: int, column: str) -> str | Non
         return None
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
+    if column == lists and isinstance(value, list | tuple):
+        return json.dumps([_written(item, where, line, column, None) for item in value], ensure_ascii=False)
     if isinstance(value, list | dict | tuple | set | bytes) or hasattr(value, "shape"):
         kind = type(value).__name__
         raise DataError(f"holds a {kind}, where a text or a number is expected", path=where, line=line, column=column)
     return None if value != value else str(value)
 
 
-def _read_csv(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
+def _read_csv(
+    path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None, _: str | None
+) -> Iterator[Row]:
     lines = (line for _, line in numbered_lines(path, encoding, keep_ends=True, meter=meter))
     csv.field_size_limit(2**31 - 1)  # the largest that fits a C long everywhere; the default refuses long documents
     reader = csv.reader(lines, strict=True)
@@ -153,7 +164,9 @@ def _csv_problem(message: str) -> str:
     return f"no valid CSV ({message.split(' - ')[0]})"
 
 
-def _read_tsv(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
+def _read_tsv(
+    path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None, _: str | None
+) -> Iterator[Row]:
     def field(text: str) -> str:
         quoted = re.fullmatch(r'"((?:[^"]|"")*)"', text)
         return quoted[1].replace('""', '"') if quoted else text
@@ -191,31 +204,21 @@ def _refuse_empty(rows: int, where: str | Path, *, header: bool = False) -> None
         raise DataError("there is a header and no row" if header else "there is no row: it is empty", path=where)
 
 
-def _read_jsonl(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
+def _read_jsonl(
+    path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None, lists: str | None
+) -> Iterator[Row]:
     wanted: list[str] | None = None
-    for line, content in numbered_lines(path, encoding, meter=meter):
-        if not content.strip():
-            continue
-        try:
-            record = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"no valid JSON ({error.msg} at character {error.pos + 1:,})", path=path, line=line
-            ) from None
-        except (RecursionError, ValueError):  # nested too deep; an integer of over 4,300 digits
-            raise DataError("JSON that is nested too deep or holds too long a number", path=path, line=line) from None
-        if not isinstance(record, dict):
-            example = '{"text": ..., "label": ...}'
-            message = f"a JSON {type(record).__name__}, where an object such as {example} is expected"
-            raise DataError(message, path=path, line=line)
+    for line, record in json_objects(path, encoding, meter):
         # Writers leave out a key whose value is missing, so only the first row has to have them all.
         wanted = _chosen(columns, list(record), path, line) if wanted is None else wanted
         names = wanted if columns is not None else [*wanted, *(key for key in record if key not in wanted)]
-        yield Row(line, {name: _written(record.get(name), path, line, name) for name in names})
+        yield Row(line, {name: _written(record.get(name), path, line, name, lists) for name in names})
     _refuse_empty(0 if wanted is None else 1, path)
 
 
-def _read_fasttext(path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None) -> Iterator[Row]:
+def _read_fasttext(
+    path: Path, columns: Sequence[str] | None, encoding: str, meter: Meter | None, lists: str | None
+) -> Iterator[Row]:
     wanted = _chosen(columns, ("label", "text"), path)
     rows = 0
     for line, content in numbered_lines(path, encoding, meter=meter):
@@ -225,11 +228,14 @@ def _read_fasttext(path: Path, columns: Sequence[str] | None, encoding: str, met
         if not content.lstrip().startswith(_PREFIX):
             message = f"does not begin with a label: a fastText line is '{_PREFIX}positive A fine film'"
             raise DataError(message, path=path, line=line)
-        if len(labels) > 1:
-            message = f"{len(labels)} labels ({', '.join(labels[:4])}): multilabel is not this task, keep one"
+        several = lists == "label"
+        if len(labels) > 1 and not several:
+            message = f"{len(labels)} labels ({', '.join(labels[:4])}): keep one, or read them as the task multilabel"
             raise DataError(message, path=path, line=line)
-        text = content.lstrip()[len(_PREFIX) + len(labels[0]) :].strip()
-        values = {"label": labels[0] or None, "text": text or None}
+        head = rf"^(?:{_PREFIX}\S*\s*)+" if several else rf"^{_PREFIX}\S*"
+        text = re.sub(head, "", content.lstrip()).strip()
+        label = json.dumps(labels, ensure_ascii=False) if several else labels[0]
+        values = {"label": label or None, "text": text or None}
         rows += 1
         yield Row(line, {name: values[name] for name in wanted})
     _refuse_empty(rows, path)
@@ -240,6 +246,7 @@ def _read_parquet(
     columns: Sequence[str] | None,
     encoding: str,  # noqa: ARG001
     meter: Meter | None,
+    lists: str | None,
 ) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -254,24 +261,24 @@ def _read_parquet(
                 for values in zip(*(batch.column(name).to_pylist() for name in wanted), strict=True):
                     row += 1
                     cells = zip(wanted, values, strict=True)
-                    yield Row(row, {name: _written(value, path, row, name) for name, value in cells})
+                    yield Row(row, {name: _written(value, path, row, name, lists) for name, value in cells})
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"no readable Parquet file ({reason}): it may be cut off, copy it again", path=path) from None
     _refuse_empty(row, path, header=True)
 
 
-def _read_frame(frame: Any, columns: Sequence[str] | None) -> Iterator[Row]:
+def _read_frame(frame: Any, columns: Sequence[str] | None, lists: str | None) -> Iterator[Row]:
     where = "DataFrame"
     names = {str(name): index for index, name in enumerate(frame.columns)}
     wanted = _chosen(columns, list(names), where)
     series = [frame.iloc[:, names[name]] for name in wanted]
     for row, values in enumerate(zip(*series, strict=True), start=1):
-        yield Row(row, {name: _written(v, where, row, name) for name, v in zip(wanted, values, strict=True)})
+        yield Row(row, {name: _written(v, where, row, name, lists) for name, v in zip(wanted, values, strict=True)})
     _refuse_empty(len(frame), where, header=True)
 
 
-def _read_dataset(dataset: Any, columns: Sequence[str] | None) -> Iterator[Row]:
+def _read_dataset(dataset: Any, columns: Sequence[str] | None, lists: str | None) -> Iterator[Row]:
     where = type(dataset).__name__
     if isinstance(dataset, dict):
         raise DataError(f"a {where} of several splits: choose one, dataset[{next(iter(dataset), 'train')!r}]")
@@ -280,26 +287,34 @@ def _read_dataset(dataset: Any, columns: Sequence[str] | None) -> Iterator[Row]:
     if features:
         wanted = _chosen(columns, list(features), where)
         dataset = dataset.select_columns(wanted)
-    named = {name: features[name].int2str for name in wanted if hasattr(features.get(name), "int2str")}
+    named = {name: _namer(features.get(name)) for name in wanted}
     for rows, record in enumerate(dataset, start=1):
         names = wanted or list(record)
         if rows == 1:
             _chosen(names, list(record), where)
         yield Row(
             rows,
-            {name: _written(_name(record.get(name), named.get(name)), where, rows, name) for name in names},
+            {name: _written(_name(record.get(name), named.get(name)), where, rows, name, lists) for name in names},
         )
     _refuse_empty(rows, where, header=True)
 
 
+def _namer(feature: Any) -> Callable[[int], str] | None:
+    """What names the class numbers of a column, or of the lists that it holds; None where nothing does."""
+    found: Callable[[int], str] | None = getattr(feature, "int2str", None)
+    return found or getattr(getattr(feature, "feature", None), "int2str", None)
+
+
 def _name(value: Any, names: Callable[[int], str] | None) -> Any:
-    """A class number as its name; -1 is how hubs mark a hidden label."""
+    """A class number, or each of a list, as its name; -1 is how hubs mark a hidden label."""
     if names is None or value is None:
         return value
+    if isinstance(value, list):
+        return [_name(item, names) for item in value]
     return None if value < 0 else names(value)
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str] | None, str, Meter | None], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str] | None, str, Meter | None, str | None], Iterator[Row]]] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "jsonl": _read_jsonl,

@@ -15,7 +15,7 @@ from transferlm.errors import DataError, SettingError
 from transferlm.seeding import derive
 from transferlm.text.duplicates import exact_duplicates, keep_first, near_duplicates
 
-__all__ = ["Draw", "Split", "draw", "split", "stratified_split"]
+__all__ = ["Draw", "Split", "draw", "grouped_split", "split", "stratified_split"]
 
 Labels = Sequence[Hashable] | np.ndarray
 
@@ -105,34 +105,91 @@ def stratified_split(labels: Labels, parts: Sequence[float] | Sequence[int], see
     return result
 
 
+def grouped_split(
+    groups: Sequence[Hashable], parts: Sequence[float] | Sequence[int], seed: int = 0
+) -> list[np.ndarray]:
+    """Split rows at random so that the rows of a group stay together (questions about one context).
+
+    Args:
+        groups: The group of each row.
+        parts: As in `stratified_split`; sizes are met as nearly as the groups allow.
+        seed: The same seed gives the same parts.
+
+    Returns:
+        One int64 array of row indices a part, ascending; none is empty.
+
+    Raises:
+        SettingError: Fractions that do not sum to 1, or sizes below 1.
+        DataError: There are fewer groups than parts, or more rows are asked than there are.
+
+    >>> [part.tolist() for part in grouped_split("aabbbbcc", [0.75, 0.25])]
+    [[0, 1, 2, 3, 4, 5], [6, 7]]
+    """
+    wanted = np.array(_sizes(parts, len(groups)), dtype=np.int64)
+    rows: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    if len(rows) < len(wanted):
+        raise DataError(f"{len(rows)} groups can't fill {len(wanted)} parts: the rows of a group stay together")
+    order = np.random.default_rng(derive(seed, "groups")).permutation(len(rows))
+    members, taken = list(rows.values()), np.zeros(len(wanted), dtype=np.int64)
+    chosen: list[list[int]] = [[] for _ in wanted]
+    for done, place in enumerate(order):
+        empty = np.flatnonzero(taken == 0)
+        last_chance = len(empty) >= len(order) - done
+        part = int(empty[0]) if last_chance else int(np.argmax(wanted - taken))
+        chosen[part] += members[place]
+        taken[part] += len(members[place])
+    return [np.sort(np.array(part, dtype=np.int64)) for part in chosen]
+
+
 def split(
     texts: Sequence[str],
-    labels: Labels,
+    labels: Labels | None,
     parts: Sequence[float] | Sequence[int] = (0.8, 0.2),
     seed: int = 0,
     threshold: float = 0.9,
+    groups: Sequence[str] | None = None,
 ) -> Split:
     """Remove exact and near duplicates, then split stratified by label, so that no part knows another's
     texts.
 
+    Where rows belong to texts of their own, exact duplicates alone are removed, and rows whose texts are equal or
+    nearly equal stay together.
+
     Args:
         texts: The texts.
-        labels: The label of each.
+        labels: The label of each, or None where there are no classes: the split is then plainly at random.
         parts: As in `stratified_split`.
         seed: The same seed gives the same parts.
         threshold: Jaccard similarity from which two texts are near-duplicates (`near_duplicates`).
+        groups: The text that each row belongs to, for rows that must not be parted; labels then play no part.
 
     Raises:
         SettingError, DataError: As in `stratified_split`.
     """
-    if len(texts) != len(labels):
-        raise DataError(f"{len(texts):,} texts and {len(labels):,} labels: there must be one label a text")
-    groups = near_duplicates(texts, threshold)
+    names = np.zeros(len(texts), dtype=np.int64) if labels is None else labels
+    if len(texts) != len(names):
+        raise DataError(f"{len(texts):,} texts and {len(names):,} labels: there must be one label a text")
+    alike = near_duplicates(texts, threshold) if groups is None else exact_duplicates(texts)
     exact = sum(len(group) - 1 for group in exact_duplicates(texts))
-    kept = keep_first(groups, len(texts))
-    chosen = stratified_split([labels[i] for i in kept], parts, seed)
-    conflicting = sum(len({labels[i] for i in group}) > 1 for group in groups)
+    kept = keep_first(alike, len(texts))
+    if groups is not None:
+        first = _first_alike(groups, threshold)
+        chosen = grouped_split([first[groups[i]] for i in kept], parts, seed)
+    else:
+        chosen = stratified_split([names[i] for i in kept], parts, seed)
+    conflicting = sum(len({names[i] for i in group}) > 1 for group in alike)
     return Split([kept[part] for part in chosen], exact, len(texts) - len(kept) - exact, conflicting)
+
+
+def _first_alike(texts: Sequence[str], threshold: float) -> dict[str, str]:
+    """Each text -> the first one that is equal or nearly equal to it."""
+    distinct = list(dict.fromkeys(texts))
+    first = {text: text for text in distinct}
+    for group in near_duplicates(distinct, threshold):
+        first |= {distinct[place]: distinct[group[0]] for place in group}
+    return first
 
 
 def draw(labels: Labels, per_class: int, seed: int = 0) -> Draw:

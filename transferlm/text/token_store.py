@@ -77,7 +77,7 @@ def _stream(corpus: Iterable[str], tokenizer: Tokenizer, kind: np.dtype) -> Iter
     empty = True
     for texts in windows(track(corpus, "tokenising", unit="texts")):
         empty = False
-        bare = (tokenizer.bare(tokens).ids.astype(kind) for tokens in tokenizer.encode(texts))
+        bare = (tokens.ids.astype(kind) for tokens in tokenizer.encode_bare(texts))
         yield np.concatenate([part for ids in bare for part in (prefix, ids, end)])
     if empty:
         raise DataError("the corpus is empty: there is nothing to learn from")

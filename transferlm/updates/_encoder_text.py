@@ -36,9 +36,10 @@ class EncoderText:
         )
 
     def used(self) -> Iterator[np.ndarray]:
-        """All token ids, part by part, for `only_rows`."""
+        """All token ids, part by part, for `only_rows`; the padding's too, which need not stand in any text."""
         ids = self.rows.ids
-        return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+        yield np.array([self.model.pad_id])
+        yield from (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
 
     def order(self, batch_size: int, seed: int) -> Callable[[int], list[EpochBatch]]:
         """Epoch -> its batches."""

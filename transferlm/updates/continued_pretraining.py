@@ -2,128 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-
-from transferlm.models.base import Model, Objective, SelfSupervised
-from transferlm.neural.checkpoint import Checkpoint
-from transferlm.neural.loop import Group, History, Settings, fit
-from transferlm.seeding import derive
-from transferlm.storage import Lineage
-from transferlm.text.corpus import Corpus
-from transferlm.updates.base import Update, at_least
-
-if TYPE_CHECKING:
-    from torch import nn
+from transferlm.updates._further_training import FurtherTraining
 
 __all__ = ["ContinuedPretraining"]
 
 
 @dataclass(frozen=True)
-class ContinuedPretraining(Update):
+class ContinuedPretraining(FurtherTraining):
     """The model's own loss on new text: next tokens, or masked ones (Gururangan et al. 2020).
 
-    Masks are drawn anew in each epoch (Liu et al. 2019). Where a masked model came without its head, one is built on
-    its embedding table and warmed up with the body frozen, so that a head that knows nothing does not spoil the body.
+    Nothing holds the weights back, so what the new text lacks is forgotten: the other methods are measured by this one.
     """
-
-    steps: int = 500
-    """Most optimizer steps."""
-    epochs: int = 10
-    """Most passes over the text: training ends with whichever comes first."""
-    learning_rate: float | None = None
-    """Peak step size; none takes the model's own: a quarter of its pretraining's, or 5e-5 for masked Transformers."""
-    batch_size: int | None = None
-    """Texts a step (lanes, for a stream); none takes what suits the model."""
-    warmup: float = 0.06
-    """Share of the steps over which the learning rate rises."""
-    weight_decay: float = 0.01
-    """Shrinkage of weight matrices; biases, norms and embeddings are left alone."""
-    clip: float = 1.0
-    """Largest gradient norm."""
-    head_steps: int = 200
-    """Steps that train a new masked-LM head alone, where the model has none."""
-    head_learning_rate: float = 1e-3
-    """Peak step size of that warm-up."""
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """bfloat16 where the hardware multiplies it natively, else fp32."""
-
-    requires: ClassVar[tuple[type, ...]] = (SelfSupervised,)
-
-    def __post_init__(self) -> None:
-        at_least(1, steps=self.steps, epochs=self.epochs, batch_size=self.batch_size, head_steps=self.head_steps)
-        self._settings(1.0 if self.learning_rate is None else self.learning_rate, self.steps)
-        self._settings(self.head_learning_rate, self.head_steps)
-
-    def prepare(self, model: Model, new: Corpus, seed: int, checkpoints: Path | None) -> list[str]:
-        """Build the missing head and train it alone."""
-        assert isinstance(model, SelfSupervised)
-        if not model.lacks_head:
-            return []
-        key = self._key(model, new, seed)
-        head = model.add_head(seed)
-        objective = model.objective(new, derive(seed, "head"), self.batch_size)
-        with _only(objective.module, head):
-            self._trained(objective, head, self.head_learning_rate, self.head_steps, seed, (checkpoints, "head", key))
-        return [
-            "the weights came without a masked-LM head: one was built on the embedding table and trained for"
-            f" {self.head_steps} steps with the body frozen; it is saved with the model"
-        ]
-
-    def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:  # noqa: ARG002
-        """Lower the model's own loss on the text, every weight moving."""
-        assert isinstance(model, SelfSupervised)
-        key = self._key(model, new, seed)
-        objective = model.objective(new, derive(seed, "body"), self.batch_size)
-        batches = len(objective.batches(0))
-        steps = min(self.steps, self.epochs * batches)
-        rate = objective.learning_rate if self.learning_rate is None else self.learning_rate
-        parameters = list(objective.module.parameters())
-        history = self._trained(objective, parameters, rate, steps, seed, (checkpoints, "", key))
-        return Lineage(
-            scores={"train_loss": history.losses[-1], "steps": history.steps, "epochs": history.steps / batches}
-        )
-
-    def _trained(
-        self,
-        objective: Objective,
-        parameters: Sequence[nn.Parameter],
-        rate: float,
-        steps: int,
-        seed: int,
-        state: tuple[Path | None, str, str],
-    ) -> History:
-        folder, part, key = state
-        torch.manual_seed(derive(seed, "dropout", part))
-        return fit(
-            objective.module,
-            objective.batches,
-            objective.loss,
-            self._settings(rate, steps),
-            groups=[Group(parameters)],
-            checkpoint=Checkpoint(folder / part, key, carried=objective) if folder is not None else None,
-            tokens=objective.tokens,
-            description="training the masked-LM head" if part else "continuing the pretraining",
-        )
-
-    def _settings(self, rate: float, steps: int) -> Settings:
-        return Settings.of(self, epochs=1, learning_rate=rate, steps=steps)
-
-
-@contextmanager
-def _only(module: nn.Module, moving: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Within the block no other parameter of the module gets a gradient: the body's backward pass is saved."""
-    kept = {id(p) for p in moving}
-    frozen = [p for p in module.parameters() if p.requires_grad and id(p) not in kept]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)

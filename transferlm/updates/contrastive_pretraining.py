@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from transferlm.errors import DataError, SettingError, UnsupportedError
@@ -73,7 +72,7 @@ class ContrastivePretraining(Update):
         if new.survey().texts < 2:
             raise DataError(f"{new.name} holds one text: contrastive_pretraining tells texts apart, give two or more")
         text = EncoderText(model, new)
-        if not any(isinstance(part, nn.Dropout) and part.p > 0 for part in model.module.modules()):
+        if not _drops(model, text):
             raise UnsupportedError("contrastive_pretraining needs dropout, and this model has none: try denoising")
         key = self._key(model, new, seed)
         steps = text.steps(self.steps, self.epochs, self.batch_size)
@@ -92,9 +91,26 @@ class ContrastivePretraining(Update):
         return Lineage(scores={"train_loss": history.losses[-1], "steps": history.steps}, notes=text.notes())
 
     def _loss(self, model: GradientTrained, text: EncoderText, batch: EpochBatch, renamed: np.ndarray) -> torch.Tensor:
-        """Gao et al. 2021, eq. 1: cosines of first (rows) and second views (columns); the diagonal is right."""
+        """Gao et al. 2021, eq. 1: cosines of first (rows) and second views (columns); the diagonal is right.
+
+        A text that stands in the batch twice is no negative of itself.
+        """
         ids = [text.rows[row] for row in batch.rows]
         states = model.text_states(text.laid_out([*ids, *ids], renamed)).float()
         one, other = functional.normalize(states, dim=1).chunk(2)
         cosines = one @ other.T / self.temperature
+        twins = np.array([[a is not b and np.array_equal(a, b) for b in ids] for a in ids])
+        cosines = cosines.masked_fill(torch.from_numpy(twins).to(cosines.device), -torch.inf)
         return functional.cross_entropy(cosines, torch.arange(len(ids), device=cosines.device))
+
+
+def _drops(model: GradientTrained, text: EncoderText) -> bool:
+    """Whether a text has another vector each time while training: dropout may stand in a layer or in a call."""
+    longest = text.rows[int(np.argmax(text.rows.lengths))]
+    batch = text.laid_out([longest], np.arange(model.embedding.num_embeddings))
+    model.module.train()
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            return not torch.equal(model.text_states(batch), model.text_states(batch))
+    finally:
+        model.module.eval()

@@ -102,7 +102,7 @@ class Denoising(Update):
         seed: int,
     ) -> torch.Tensor:
         draw = np.random.default_rng(derive(seed, "deleted", batch.epoch, batch.place))
-        special = np.array(sorted(model.tokenizer.special_ids))
+        special = np.array(sorted(model.tokenizer.special_ids - {model.tokenizer.unknown_id}))
         ids = [text.rows[row] for row in batch.rows]
         noisy = text.laid_out([_thinned(row, special, self.deleted, draw) for row in ids], renamed)
         return decoder.loss(model.text_states(noisy), text.laid_out(ids, renamed), model.embedding.weight)

@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 
 from transferlm.errors import SettingError
+from transferlm.launched import alone
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
+from transferlm.models._scored_texts import Scored
 from transferlm.models.base import Model, ReadsOn, digest
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.dynamic_weights import DynamicWeights
@@ -35,7 +36,7 @@ class DynamicEvaluation(Update):
     rule: Literal["rms", "sgd"] = "rms"
     """Steps over the root mean square of gradients, or plain gradient steps."""
     learning_rate: float | None = None
-    """Size of the steps; none takes 0.001 for `rms` and 0.2 for `sgd`."""
+    """Size of the steps; none takes what suits the family: on recurrent models 0.001 for `rms` and 0.2 for `sgd`."""
     decay: float = 0.002
     """Share of the way back to the weights as they were, a step."""
     segment: int = 5
@@ -55,11 +56,12 @@ class DynamicEvaluation(Update):
 
     def learn(self, model: Model, new: Corpus, old: Corpus | None, seed: int, checkpoints: Path | None) -> Lineage:
         """Read the text once."""
+        alone("dynamic evaluation")
         assert isinstance(model, ReadsOn)
         rms, key = self.rule == "rms", digest(self._key(model, new, seed), "" if old is None else old.hash)
         squares = gradient_squares(model, old or new, self.segment) if rms else None
         home = [parameter.detach().clone() for parameter in model.module.parameters()]
-        rate = self.learning_rate or (0.001 if rms else 0.2)
+        rate = self.learning_rate or model.step_sizes[self.rule]
         weights = DynamicWeights(model.module.parameters(), home, rate, self.decay, squares)
         reading = _Reading(AdaptiveReader(model, weights, self.segment))
         reading.through(new, None if checkpoints is None else Checkpoint(checkpoints, key))
@@ -80,15 +82,15 @@ class _Reading:
         """Read to the end, from where an interrupted run stopped."""
         self._resume(checkpoint)
         with Progress("reading", new.size, "bytes") as progress:
-            for ids in islice(token_stream(self.reader.model, new.read(progress.advance)), self.texts, None):
-                self._count(self.reader.read(ids))
+            for tokens in islice(token_stream(self.reader.model, new.read(progress.advance)), self.texts, None):
+                self._count(self.reader.read(tokens.ids))
                 self.texts += 1
                 if checkpoint is not None and checkpoint.due:
                     self._save(checkpoint)
         self._count(self.reader.rest())
 
-    def _count(self, logs: np.ndarray) -> None:
-        self.nats, self.tokens = self.nats - float(logs.sum()), self.tokens + len(logs)
+    def _count(self, found: Scored) -> None:
+        self.nats, self.tokens = self.nats - float(found.log_probs.sum()), self.tokens + len(found.log_probs)
 
     def _save(self, checkpoint: Checkpoint) -> None:
         weights = {f"weights.{place}": parameter for place, parameter in enumerate(self.parameters)}

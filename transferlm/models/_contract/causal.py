@@ -20,7 +20,7 @@ from transferlm.seeding import derive
 if TYPE_CHECKING:
     from transferlm.counts.counted_text import CountedText
 
-__all__ = ["Causal", "CountBased", "Exportable", "TokenScores", "Vocabulary"]
+__all__ = ["Causal", "CountBased", "Exportable", "HiddenStates", "TokenScores", "Vocabulary"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,22 @@ class Causal(ABC):
 def _draws(seed: int, number: int) -> np.random.Generator:
     """What decides the draws of one text."""
     return np.random.default_rng(derive(seed, "sample", number))
+
+
+class HiddenStates(Causal):
+    """A causal model that predicts each token from a vector and tells it: what a cache of states needs."""
+
+    @abstractmethod
+    def predicting_states(
+        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """What `token_scores` gives, and beside each text's the hidden states that its tokens were predicted from.
+
+        Those of one text are in memory together: 4 bytes times the width a token.
+
+        Returns:
+            Scores and states, float32 of shape (tokens, width); the last state predicts the end of the text.
+        """
 
 
 class Exportable(ABC):

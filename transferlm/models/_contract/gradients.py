@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from transferlm.models._contract.causal import Causal
+from transferlm.models._contract.causal import HiddenStates
+from transferlm.text.framing import Frame, Text, Window, framed
 
 if TYPE_CHECKING:
     import torch
 
     from transferlm.neural.batching import Batch
+    from transferlm.neural.readout import Readout
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["GradientTrained", "Objective", "ReadsOn", "SelfSupervised"]
+__all__ = ["GradientTrained", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
 
 
 class GradientTrained(ABC):
@@ -34,8 +36,37 @@ class GradientTrained(ABC):
         """Token ids and character offsets, cut at the maximum length (`Tokens.cut` says where)."""
 
     @abstractmethod
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around a pair and between its two."""
+
+    def windows(self, texts: Sequence[Text], whole: bool = False) -> list[Window]:
+        """Texts and pairs as the rows that `text_states` and `token_states` read, in order.
+
+        Args:
+            texts: Texts and pairs.
+            whole: Whether what is beyond the maximum length goes on in further rows, which overlap; else it is cut.
+
+        Raises:
+            SettingError: The maximum length leaves no room for text.
+        """
+        self.frame()  # a model that has no tokenizer yet says so
+        return framed(texts, self.tokenizer, self.frame, self.max_length, whole)
+
+    @abstractmethod
     def text_states(self, batch: Batch) -> torch.Tensor:
         """One vector a text, with gradients: shape (texts, width). `encode` is this without them."""
+
+    @property
+    @abstractmethod
+    def token_width(self) -> int:
+        """Length of a token's vector."""
+
+    @abstractmethod
+    def token_states(self, batch: Batch) -> torch.Tensor:
+        """One vector a token, with gradients: shape (texts, tokens, token width).
+
+        In a model that reads from left to right a token's vector knows nothing of what follows it.
+        """
 
     @property
     @abstractmethod
@@ -52,22 +83,35 @@ class GradientTrained(ABC):
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
 
 
-class ReadsOn(Causal, GradientTrained):
+class ReadOn(NamedTuple):
+    """What a model read.
+
+    Attributes:
+        log_probs: Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
+            vocabulary).
+        hidden: The states that they follow from, without gradients: shape (tokens, width).
+        state: What to go on from, without gradients.
+    """
+
+    log_probs: torch.Tensor
+    hidden: torch.Tensor
+    state: tuple[torch.Tensor, ...]
+
+
+class ReadsOn(HiddenStates, GradientTrained):
     """A causal model trained by gradients that reads on from where it stopped: what dynamic evaluation needs."""
 
+    step_sizes: ClassVar[Mapping[str, float]]
+    """Step sizes of dynamic evaluation that suit the family, by rule: `sgd` and `rms`."""
+
     @abstractmethod
-    def read_on(
-        self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def read_on(self, ids: np.ndarray, state: tuple[torch.Tensor, ...] | None = None) -> ReadOn:
         """Read tokens, nothing dropped, in fp32.
 
         Args:
-            ids: Token ids, shape (tokens,); the first of all is the end token, which opens every text.
+            ids: Token ids, shape (tokens,), one or more; the first of all are those that open a text: the tokenizer's
+                prefix, or the end token where it has none.
             state: What the tokens before left; None where there are none.
-
-        Returns:
-            Log-probabilities of the token after each, with gradients where they are asked for: shape (tokens,
-            vocabulary); and the state to go on from, without gradients.
         """
 
 
@@ -90,6 +134,16 @@ class Objective(Protocol):
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Mean nats a token that is predicted."""
+
+    def readout(self, batch: Any) -> Readout:
+        """What the loss is made from: states, the layer above them, and the tokens that are predicted."""
+
+    def share(self, process: int, processes: int) -> None:
+        """From here on `loss` is that of a share of each batch, scaled: its mean over all processes is the batch's.
+
+        Raises:
+            SettingError: A batch is too small for each process to have a part of it.
+        """
 
     def mean_loss(self) -> float:
         """Mean nats a token over the whole corpus, the same number whenever the weights are."""

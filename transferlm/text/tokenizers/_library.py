@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer as Library
 
 from transferlm.errors import ModelFolderError
 
-__all__ = ["CONFIGURATION", "VOCABULARY", "read_configuration", "read_library", "rebuilt"]
+__all__ = ["CONFIGURATION", "VOCABULARY", "numbered_anew", "read_configuration", "read_library", "rebuilt"]
 
 VOCABULARY = "tokenizer.json"
 CONFIGURATION = "tokenizer_config.json"
@@ -51,3 +52,11 @@ def read_configuration(folder: Path, name: str = CONFIGURATION) -> dict[str, Any
 def rebuilt(library: Library, **parts: Any) -> Library:
     """The library's tokenizer with parts of its JSON form replaced."""
     return Library.from_str(json.dumps({**json.loads(library.to_str()), **parts}))
+
+
+def numbered_anew(library: Library, first: Sequence[str], last: str) -> Library:
+    """The same vocabulary with these tokens as numbers 0, 1, ... and one more token behind all others."""
+    model = json.loads(library.to_str())["model"]
+    others = sorted(set(model["vocab"]) - set(first), key=model["vocab"].__getitem__)
+    model["vocab"] = {token: i for i, token in enumerate([*first, *others, last])}
+    return rebuilt(library, model=model)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -14,14 +15,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from tokenizers import Encoding
+from tokenizers import Encoding, processors
 from tokenizers import Tokenizer as Library
 
 from transferlm import catalog
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.progress import Progress
 from transferlm.text.files import refuse_half_characters
-from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
+from transferlm.text.framing import Frame
+from transferlm.text.tokenizers._library import (
+    CONFIGURATION,
+    VOCABULARY,
+    numbered_anew,
+    read_configuration,
+    read_library,
+)
 
 __all__ = ["PAD", "Tokenizer", "Tokens", "share_read"]
 
@@ -29,6 +37,9 @@ PAD = "<pad token>"
 """Fills batches. The space keeps it out of reach: no word, character or byte-level piece of a text holds one
 with letters.
 """
+
+_MASK = "<mask token>"
+"""Hides a token in masked language modelling; out of reach as the padding is."""
 
 _BATCH = 1000
 """Texts encoded at once: enough to keep every core busy, few enough to bound memory."""
@@ -124,6 +135,25 @@ class Tokenizer(ABC):
         memo[id(self)] = twin
         return twin
 
+    def with_marks(self) -> Self:
+        """The same vocabulary as masked language models want it: with a mask token behind all others, and begin and end
+        tokens around every text that is encoded (Devlin et al. 2019, section 3).
+
+        The special tokens get RoBERTa's order, begin, padding, end, unknown: to an MPNet padding is number 1, whatever
+        its configuration says.
+        """
+        if self.mask_id is not None:
+            return self
+        own = {**self._roles, "mask": _MASK}
+        first = [own[role] for role in ("begin", "pad", "end", "unknown") if role in own]
+        library = numbered_anew(self._ready(), first, _MASK)
+        begin, end = own["begin"], own["end"]
+        marks = [(token, library.token_to_id(token)) for token in (begin, end)]
+        library.post_processor = processors.TemplateProcessing([begin, "$A", end], None, marks)
+        twin = copy.deepcopy(self)
+        twin._adopt(library)
+        return twin
+
     # ---------------------------------------------------------------- writing
 
     def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[Tokens]:
@@ -152,24 +182,6 @@ class Tokenizer(ABC):
             encoded += self._write(texts[start : start + _BATCH], room)
         return encoded
 
-    def pieces(self, texts: Sequence[str], max_length: int) -> Iterator[np.ndarray]:
-        """Every text as rows of at most `max_length` ids, special tokens around each: what is longer goes on in the
-        next row, so that nothing is left off.
-
-        Raises:
-            SettingError: `max_length` leaves no room for a token.
-        """
-        prefix, suffix = self._affixes
-        room = max_length - self.special_count
-        if room < 1:
-            raise SettingError(
-                f"max_length {max_length} leaves no room for text: give {self.special_count + 1} or more"
-            )
-        for tokens in self.encode(texts):
-            inner = tokens.ids[len(prefix) : len(tokens) - len(suffix)]
-            for start in range(0, len(inner), room):
-                yield np.concatenate([prefix, inner[start : start + room], suffix])
-
     def _write(self, texts: Sequence[str], room: int | None) -> list[Tokens]:
         library = self._ready()
         try:
@@ -184,7 +196,10 @@ class Tokenizer(ABC):
         # Cutting here, not in the library, keeps it free of state that two threads could fight over.
         ids = np.array(encoding.ids[:room], dtype=np.int32)
         offsets = np.fromiter(chain.from_iterable(encoding.offsets[:room]), dtype=np.int32).reshape(-1, 2)
-        cut = room is not None and len(encoding) > room
+        return self._enclosed(ids, offsets, cut=room is not None and len(encoding) > room)
+
+    def _enclosed(self, ids: np.ndarray, offsets: np.ndarray, cut: bool) -> Tokens:
+        """The text's tokens between the special ones."""
         prefix, suffix = self._affixes
         if len(prefix) or len(suffix):
             ids = np.concatenate([prefix, ids, suffix])
@@ -193,19 +208,43 @@ class Tokenizer(ABC):
 
     @cached_property
     def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of the special tokens put before and after every text."""
-        return np.empty(0, np.int32), np.empty(0, np.int32)
+        """Ids of the special tokens put before and after every text, found by giving the post-processor one."""
+        library = self._ready()
+        around = library.encode("a")
+        inner = library.encode("a", add_special_tokens=False).ids
+        first = around.special_tokens_mask.index(0) if 0 in around.special_tokens_mask else 0
+        prefix, suffix = around.ids[:first], around.ids[first + len(inner) :]
+        if [*prefix, *inner, *suffix] != around.ids:
+            raise ModelFolderError(f"the {self.kind} tokenizer puts its special tokens within the text, not around it")
+        return np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around a pair and between its two: the end mark, unless the tokenizer
+        has a template of its own for pairs.
+        """
+        prefix, suffix = self._affixes
+        middle = np.array([self.end_id] if pair else [], dtype=np.int32)
+        return Frame(prefix, middle, suffix)
 
     @property
     def prefix(self) -> np.ndarray:
         """Ids of the special tokens that `encode` puts before every text: int32 of shape (tokens,), mostly none."""
         return self._affixes[0]
 
+    @property
+    def suffix(self) -> np.ndarray:
+        """Ids of the special tokens that `encode` puts after every text: int32 of shape (tokens,), mostly none."""
+        return self._affixes[1]
+
     def bare(self, tokens: Tokens) -> Tokens:
         """What `encode` gave, without the special tokens that it put around the text."""
         prefix, suffix = self._affixes
         inner = slice(len(prefix), len(tokens) - len(suffix))
         return Tokens(tokens.ids[inner], tokens.offsets[inner], tokens.cut)
+
+    def encode_bare(self, texts: Sequence[str]) -> list[Tokens]:
+        """Write texts as tokens, whole and without special tokens."""
+        return [self.bare(tokens) for tokens in self.encode(texts)]
 
     @property
     def special_count(self) -> int:
@@ -247,12 +286,20 @@ class Tokenizer(ABC):
 
     def special_tokens(self) -> dict[str, str]:
         """Role (`pad`, `unknown`, `begin`, `end`, and `mask` where there is one) -> token."""
-        return dict(self._roles)
+        masks = self._library is not None and self._library.token_to_id(_MASK) is not None
+        return {**self._roles, "mask": _MASK} if masks else dict(self._roles)
 
     @property
     def special_ids(self) -> frozenset[int]:
         """Ids that stand for no text: padding, unknown, beginning, end and mask."""
         return frozenset(self._ids_by_role.values())
+
+    @property
+    def reserved_ids(self) -> frozenset[int]:
+        """The special ids, those of other tokens that the file calls special, and the unused ones of BERT's files."""
+        added = self._ready().get_added_tokens_decoder()
+        unused = (i for i, token in enumerate(self.vocabulary) if not token or token.startswith("[unused"))
+        return self.special_ids.union((i for i, token in added.items() if token.special), unused)
 
     @property
     def pad_id(self) -> int:
@@ -320,7 +367,10 @@ class Tokenizer(ABC):
 
     def _configuration(self) -> dict[str, Any]:
         names = {"pad": "pad_token", "unknown": "unk_token", "begin": "bos_token", "end": "eos_token"}
-        tokens = {names[role]: token for role, token in self._roles.items()}
+        special = self.special_tokens()
+        if "mask" in special:
+            names |= {"begin": "cls_token", "end": "sep_token", "mask": "mask_token"}
+        tokens = {names[role]: token for role, token in special.items()}
         return {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **tokens}
 
     @classmethod

@@ -78,7 +78,7 @@ class Character(Tokenizer):
             ids = self._id_of_code[np.frombuffer(text[:room].encode("utf-32-le"), dtype="<u4")]
             starts = np.arange(len(ids), dtype=np.int32)
             cut = room is not None and len(text) > room
-            written.append(Tokens(ids, np.stack([starts, starts + 1], axis=1), cut))
+            written.append(self._enclosed(ids, np.stack([starts, starts + 1], axis=1), cut))
         return written
 
     @cached_property

@@ -13,7 +13,8 @@ import numpy as np
 from tokenizers import Tokenizer as Library
 from tokenizers import pre_tokenizers
 
-from transferlm.errors import ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
+from transferlm.text.framing import Frame
 from transferlm.text.tokenizers._library import CONFIGURATION, VOCABULARY, read_configuration, read_library
 from transferlm.text.tokenizers._word_piece import from_vocabulary
 from transferlm.text.tokenizers.base import Tokenizer
@@ -98,17 +99,37 @@ class Pretrained(Tokenizer):
         self._ready()
         return dict(self._named)
 
+    def with_marks(self) -> Self:
+        """Itself: its marks and its mask came with the model.
+
+        Raises:
+            UnsupportedError: It has no mask token.
+        """
+        if self.mask_id is None:
+            raise UnsupportedError(
+                "the tokenizer has no mask token, so masked language modelling can't be done with it"
+            )
+        return self
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text or a pair, as the tokenizer's own template puts them (BERT's token types,
+        RoBERTa's double separator); without a template a pair is parted by the end mark.
+        """
+        return self._pair_frame if pair else super().frame()
+
     @cached_property
-    def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the post-processor puts around a text, found by giving it one."""
-        library = self._ready()
-        around = library.encode("a")
-        inner = library.encode("a", add_special_tokens=False).ids
-        first = around.special_tokens_mask.index(0) if 0 in around.special_tokens_mask else 0
-        prefix, suffix = around.ids[:first], around.ids[first + len(inner) :]
-        if [*prefix, *inner, *suffix] != around.ids:
-            raise ModelFolderError(f"{self.folder}: its special tokens stand within the text, not around it")
-        return np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+    def _pair_frame(self) -> Frame:
+        encoded = self._ready().encode("a", "a")
+        belongs = encoded.sequence_ids
+        first, second = belongs.index(0), belongs.index(1)
+        between = [i for place, i in enumerate(encoded.ids) if belongs[place] is None and first < place < second]
+        last = len(belongs) - belongs[::-1].index(1)
+        prefix, suffix = encoded.ids[:first], encoded.ids[last:]
+        if not [*prefix, *between, *suffix]:
+            return super().frame(pair=True)
+        types = (encoded.type_ids[first], encoded.type_ids[second])
+        around, middle, after = (np.array(ids, dtype=np.int32) for ids in (prefix, between, suffix))
+        return Frame(around, middle, after, types if any(types) else None)
 
     def to_json(self) -> dict[str, Any]:
         """The name alone: where the folder was on one machine says nothing on another."""

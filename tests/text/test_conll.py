@@ -1,0 +1,74 @@
+"""CoNLL columns: sentences, Chinese by character, segment numbers, and what is wrong with a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transferlm.errors import DataError
+from transferlm.text.conll import joined, read_columns
+from transferlm.text.units import spaceless, unit_offsets
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "data.conll"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_sentences_end_with_an_empty_line_and_know_their_place(tmp_path: Path) -> None:
+    path = write(tmp_path, "-DOCSTART- -X- O\n\nNew NNP B-LOC\nYork NNP I-LOC\n\t\nfell VBD O\n")
+    found = read_columns(path)
+    assert [(s.line, s.tokens, s.tags) for s in found.sentences] == [
+        (3, ["New", "York"], ["B-LOC", "I-LOC"]),
+        (6, ["fell"], ["O"]),
+    ]
+    assert not found.by_character
+    assert read_columns(path, tag_column=1).sentences[0].tags == ["NNP", "NNP"]
+
+
+def test_tabs_part_columns_so_that_a_token_may_hold_a_space(tmp_path: Path) -> None:
+    found = read_columns(write(tmp_path, "New York\tB-LOC\nfell\tO\n"))
+    assert found.sentences[0].tokens == ["New York", "fell"]
+
+
+def test_chinese_by_character_is_joined_without_spaces(tmp_path: Path) -> None:
+    found = read_columns(write(tmp_path, "北 B-LOC\n京 I-LOC\nO O\nK O\n"))
+    assert found.by_character
+    assert joined(found.sentences[0].tokens, True) == ("北京OK", [0, 1, 2, 3])
+    assert joined(["a", "bc"], False) == ("a bc", [0, 2])
+
+
+def test_segment_numbers_are_taken_off_and_that_is_said(tmp_path: Path) -> None:
+    found = read_columns(write(tmp_path, "北0\tB-LOC\n京1\tI-LOC\n210\tO\n\ufffd\ufffd0\tO\n"))
+    assert found.sentences[0].tokens == ["北", "京", "2", "\ufffd\ufffd"]
+    assert any("taken off" in note for note in found.notes)
+    assert read_columns(write(tmp_path, "A1 O\nB2 O\n")).sentences[0].tokens == ["A1", "B2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a O\nb X O\n", r"line 2: 3 columns, where the lines before have 2"),
+        ("a O\nb\n", r"line 2: 1 columns, where the lines before have 2"),
+        ("\n\n", "there is no sentence"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        read_columns(write(tmp_path, text))
+
+
+def test_a_column_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 1: there is no column 3: the line has 2"):
+        read_columns(write(tmp_path, "a O\n"), tag_column=3)
+
+
+def test_units_are_words_signs_and_characters_of_scripts_without_spaces() -> None:
+    text = "naïve e\u0301te3 北京。カナ हिन्दी don't_x 10%"
+    found = [text[start:end] for start, end in unit_offsets(text)]
+    assert found == ["naïve", "e\u0301te3", "北", "京", "。", "カ", "ナ", "हिन्दी", "don", "'", "t_x", "10", "%"]
+    assert unit_offsets("  ").shape == (0, 2)
+    assert spaceless("abc 北")
+    assert not spaceless("naïve привет")

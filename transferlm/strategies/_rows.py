@@ -1,0 +1,116 @@
+"""Labelled examples as rows that a model reads, each with what is true of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from transferlm.models.base import GradientTrained
+from transferlm.tasks.base import Examples, TokenTask
+from transferlm.text.framing import shares_read
+
+__all__ = ["Rows", "Scale"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The standardisation under which numbers are learnt: mean 0 and deviation 1, as heads and rates expect.
+
+    It is linear, so a trained head takes it into its weights, and nothing of it is left to remember.
+
+    Attributes:
+        mean: The training targets' mean.
+        deviation: Their standard deviation; 1 where all are alike.
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of(cls, targets: np.ndarray) -> Scale:
+        """That of these numbers."""
+        return cls(float(targets.mean()), float(targets.std()) or 1.0)
+
+    def outward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A head for standardised targets as one for targets in their own units."""
+        if self == Scale():
+            return weights, bias
+        return weights * np.float32(self.deviation), bias * np.float32(self.deviation) + np.float32(self.mean)
+
+    def inward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The way back."""
+        if self == Scale():
+            return weights, bias
+        return weights / np.float32(self.deviation), (bias - np.float32(self.mean)) / np.float32(self.deviation)
+
+
+class Rows:
+    """Labelled examples as rows.
+
+    Args:
+        body: Lays them out.
+        examples: Texts beyond the maximum length give several rows where the task reads them whole: a text's class or
+            number holds for each of its rows, and tokens have targets of their own.
+        train: Row numbers of the examples that are trained on: numbers are standardised by these.
+    """
+
+    def __init__(self, body: GradientTrained, examples: Examples, train: np.ndarray) -> None:
+        self.windows = body.windows(examples.texts, examples.task.reads_whole)
+        self.ids = [row.ids for row in self.windows]
+        self.types = [row.types for row in self.windows] if examples.task.paired else None
+        self.owners = np.array([row.text for row in self.windows], dtype=np.int64)
+        self.read = shares_read(examples.texts, self.windows)
+        self.output = examples.task.output(examples.labels)
+        self.weights = examples.task.weights(examples.targets, examples.labels)
+        self.scale = Scale()
+        self.targets: np.ndarray | None = None
+        self._token_targets: list[np.ndarray] = []
+        self.counts = np.ones(len(self.windows), dtype=np.int64)
+        if isinstance(examples.task, TokenTask):
+            self._lay_tokens(examples, examples.task)
+        else:
+            self.targets = self._per_text(examples, train)
+
+    def of(self, examples: np.ndarray) -> np.ndarray:
+        """The rows of these examples, in their order."""
+        return np.flatnonzero(np.isin(self.owners, examples))
+
+    def token_targets(self, places: np.ndarray, longest: int) -> np.ndarray:
+        """Targets of a batch: places of first and last token (rows, 2), or an index a token (rows, longest)."""
+        if self.output.link == "span":
+            return np.stack([self._token_targets[place] for place in places])
+        laid = np.full((len(places), longest), -1, dtype=np.int64)
+        for row, place in enumerate(places):
+            start = self.windows[place].start
+            laid[row, start : start + len(self._token_targets[place])] = self._token_targets[place]
+        return laid
+
+    def possible(self, places: np.ndarray, longest: int) -> np.ndarray:
+        """Which tokens a span may begin or end with: those of the text, and the one that stands for no answer."""
+        laid = np.zeros((len(places), longest), dtype=bool)
+        for row, place in enumerate(places):
+            window = self.windows[place]
+            laid[row, window.start : window.start + len(window.offsets)] = True
+            laid[row, window.sees_all] = True
+        return laid
+
+    def _per_text(self, examples: Examples, train: np.ndarray) -> np.ndarray:
+        targets = examples.targets
+        if self.output.link == "softmax":
+            return targets[self.owners]
+        if self.output.link == "squared":
+            self.scale = Scale.of(targets[train])
+            targets = ((targets - self.scale.mean) / self.scale.deviation)[:, None]
+        return targets.astype(np.float32)[self.owners]
+
+    def _lay_tokens(self, examples: Examples, task: TokenTask) -> None:
+        for place, row in enumerate(self.windows):
+            target = task.token_targets(
+                examples.texts[row.text], examples.targets[row.text], row.offsets, examples.labels
+            )
+            if self.output.link == "span":
+                target = np.full(2, row.sees_all) if target[0] < 0 else target + row.start
+            else:
+                self.counts[place] = np.count_nonzero(target >= 0)
+            self._token_targets.append(target)

@@ -1,0 +1,107 @@
+"""Inputs of a task with what is true of them: hashed, split, held out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transferlm.seeding import derive
+from transferlm.text.framing import Text, flat
+from transferlm.text.splits import grouped_split, split, stratified_split
+
+if TYPE_CHECKING:
+    from transferlm.tasks.base import Task
+
+__all__ = ["Examples"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs of one task with what is true of them.
+
+    Attributes:
+        task: The task they were read for.
+        texts: One input each: a text, or a pair of texts (a tuple).
+        targets: One each, of the task's own kind: class indices, rows of booleans, numbers, or an object each.
+        labels: Label names in the order of their indices; none where the task has no labels.
+        name: Where they come from, for cards and errors.
+        notes: Repairs made while reading, one sentence each; empty when nothing was repaired.
+    """
+
+    task: Task
+    texts: Sequence[Text]
+    targets: np.ndarray
+    labels: tuple[str, ...]
+    name: str = "examples"
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over inputs and targets in order: the same data has the same one, wherever it lies."""
+        digest = hashlib.sha256()
+        for text, target in zip(self.texts, self.task.plain(self.targets, self.labels), strict=True):
+            digest.update(json.dumps([text, target]).encode() + b"\n")
+        return digest.hexdigest()
+
+    @property
+    def strata(self) -> Sequence[Hashable] | None:
+        """The class of each example, where each has one."""
+        return self.task.strata(self.targets, self.labels)
+
+    @property
+    def strings(self) -> list[str]:
+        """The inputs as plain strings, a pair as two lines: what duplicates are found by."""
+        return [flat(text) for text in self.texts]
+
+    def subset(self, rows: np.ndarray, name: str | None = None) -> Examples:
+        """The examples at these row numbers, in this order; labels keep their indices."""
+        texts = [self.texts[row] for row in rows]
+        return replace(self, texts=texts, targets=self.targets[rows], name=name or self.name)
+
+    def split(self, test: float = 0.2, seed: int = 0) -> tuple[Examples, Examples]:
+        """A training and a test part: duplicates removed first, then stratified where there are classes.
+
+        Examples that belong together (questions about one context) stay in one part.
+
+        Args:
+            test: Share of the rows that become the test part.
+            seed: The same seed gives the same parts.
+        """
+        made = split(self.strings, self.strata, [1 - test, test], seed, groups=self.task.groups(self.texts))
+        train_part, test_part = (self.subset(rows) for rows in made.parts)
+        notes = (*self.notes, *made.notes)
+        return (
+            replace(train_part, name=f"{self.name} (train)", notes=notes),
+            replace(test_part, name=f"{self.name} (test)", notes=notes),
+        )
+
+    def hold_out(self, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers to train on and row numbers held out to choose by; every class in both, groups kept together.
+
+        Nothing is held out where the share is 0, or too few rows or groups would be left.
+        """
+        rows, groups, seed = np.arange(len(self)), self.task.groups(self.texts), derive(seed, "held out")
+        strata = self.targets.tolist() if self.strata is not None else [0] * len(self)
+        counts = np.unique(np.asarray(strata), return_counts=True)[1]
+        held: int = max(len(counts), round(share * len(self)))
+        if share == 0 or counts.min(initial=len(self)) < 2 or 2 * held > len(self):
+            return rows, rows[:0]
+        if groups is None:
+            parts = stratified_split(strata, [len(self) - held, held], seed)
+        elif len(set(groups)) > 1:
+            parts = grouped_split(groups, [len(self) - held, held], seed)
+        else:
+            return rows, rows[:0]
+        return parts[0], parts[1]
+
+    def described(self) -> dict[str, Any]:
+        """What lineage and reports keep of these examples."""
+        return {"name": self.name, "hash": self.hash, "texts": len(self)}

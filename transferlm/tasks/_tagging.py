@@ -1,0 +1,130 @@
+"""From scores of tokens to entities: the tags of a text's units, each from where it was read with most context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from transferlm.outputs import Stretch
+from transferlm.tasks._links import logarithms
+from transferlm.tasks._predictions import Entity
+from transferlm.text.units import unit_offsets
+
+__all__ = ["decoded", "tags_of_tokens", "tags_of_units"]
+
+
+def tags_of_units(units: np.ndarray, entities: Sequence[Entity], labels: Sequence[str]) -> np.ndarray:
+    """The tag of each unit: 0 outside, 1 + 2 k where an entity of label k begins, 2 + 2 k within one.
+
+    Args:
+        units: int32 of shape (units, 2), as `unit_offsets` gives them.
+        entities: Those of the text.
+        labels: Label names.
+    """
+    tags = np.zeros(len(units), dtype=np.int64)
+    for entity in entities:
+        first = int(np.searchsorted(units[:, 1], entity.start, side="right"))
+        last = int(np.searchsorted(units[:, 0], entity.end, side="left"))
+        begin = 1 + 2 * list(labels).index(entity.label)
+        tags[first:last] = begin + 1
+        tags[first : min(first + 1, last)] = begin
+    return tags
+
+
+def tags_of_tokens(text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """The tag of each token, that of the first unit it has a character of; -1 where it has none."""
+    units = unit_offsets(text)
+    tags = np.append(tags_of_units(units, entities, labels), -1)
+    first, last = _touched(units, offsets)
+    return tags[np.where(last > first, first, len(units))]
+
+
+def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
+    """The entities with the most probable tags of which none is impossible (an inner one without a first).
+
+    A unit's scores are the mean of its tokens', all from one stretch: the one in which the nearer end of what was read
+    is farthest away.
+
+    Args:
+        text: The text.
+        stretches: Its tokens' scores.
+        labels: Label names.
+    """
+    units = unit_offsets(text)
+    if not len(units):
+        return []
+    logs = logarithms(_unit_scores(units, stretches, 1 + 2 * len(labels), len(text)))
+    tags = _most_probable(logs)
+    chances = logs[np.arange(len(tags)), tags]
+    found = []
+    starts = np.flatnonzero(tags % 2 == 1)
+    for start in starts:
+        end = start + 1
+        while end < len(tags) and tags[end] == tags[start] + 1:
+            end += 1
+        begin, stop = int(units[start, 0]), int(units[end - 1, 1])
+        probability = float(np.exp(chances[start:end].sum()))
+        found.append(Entity(begin, stop, labels[(tags[start] - 1) // 2], text[begin:stop], probability))
+    return found
+
+
+def _touched(units: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first unit that each token has a character of, and the one after the last."""
+    first = np.searchsorted(units[:, 1], offsets[:, 0], side="right")
+    last = np.searchsorted(units[:, 0], offsets[:, 1], side="left")
+    return first, np.where(offsets[:, 1] > offsets[:, 0], last, first)
+
+
+def _unit_scores(units: np.ndarray, stretches: Sequence[Stretch], size: int, length: int) -> np.ndarray:
+    """float64 of shape (units, size); a unit that no token stands for scores 0 throughout but for being outside."""
+    scores = np.zeros((len(units), size))
+    scores[:, 0] = 1.0
+    best = np.full(len(units), -1.0)
+    for stretch in stretches:
+        first, last = _touched(units, stretch.offsets)
+        counts = last - first
+        tokens = np.repeat(np.arange(len(counts)), counts)
+        places = np.arange(len(tokens)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+        context = np.full(len(units), np.inf)
+        np.minimum.at(context, places, _context(stretch.offsets, length)[tokens])
+        sums, shares = np.zeros((len(units), size)), np.bincount(places, minlength=len(units))
+        np.add.at(sums, places, stretch.scores[tokens])
+        better = (shares > 0) & (context > best)
+        scores[better] = sums[better] / shares[better, None]
+        best[better] = context[better]
+    return scores
+
+
+def _context(offsets: np.ndarray, length: int) -> np.ndarray:
+    """How far the nearer end of the stretch is from each token, in tokens; an end of the text itself is no end."""
+    places = np.arange(len(offsets), dtype=np.float64)
+    if not len(offsets):
+        return places
+    left = places if offsets[0, 0] > 0 else np.full(len(places), np.inf)
+    right = places[::-1] if offsets[-1, 1] < length else np.full(len(places), np.inf)
+    return np.asarray(np.minimum(np.minimum(left, right), 1e9))
+
+
+def _most_probable(logs: np.ndarray) -> np.ndarray:
+    """The most probable tags of which none is impossible, by dynamic programming (Viterbi 1967)."""
+    tags: np.ndarray = logs.argmax(axis=1)
+    before = np.concatenate([[0], tags[:-1]])
+    if not ((tags > 0) & (tags % 2 == 0) & (before != tags) & (before != tags - 1)).any():
+        return tags
+    size = logs.shape[1]
+    allowed = np.zeros((size, size))
+    inner = np.arange(2, size, 2)
+    allowed[:, inner] = -np.inf
+    allowed[inner, inner] = allowed[inner - 1, inner] = 0.0
+    total = np.where((np.arange(size) > 0) & (np.arange(size) % 2 == 0), -np.inf, logs[0])
+    back = np.zeros(logs.shape, dtype=np.int64)
+    for place in range(1, len(logs)):
+        paths = total[:, None] + allowed
+        back[place] = paths.argmax(axis=0)
+        total = paths[back[place], np.arange(size)] + logs[place]
+    best = np.zeros(len(logs), dtype=np.int64)
+    best[-1] = total.argmax()
+    for place in range(len(logs) - 1, 0, -1):
+        best[place - 1] = back[place, best[place]]
+    return best

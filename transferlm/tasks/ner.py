@@ -1,0 +1,170 @@
+"""Named entities: the stretches of a text that name something, each with what it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from transferlm.errors import DataError
+from transferlm.outputs import Output, Stretch
+from transferlm.tasks._counting import counts_by_label, rates
+from transferlm.tasks._entity_rows import EntityRow, EntityRows
+from transferlm.tasks._tables import listed, place_of
+from transferlm.tasks._tagging import decoded, tags_of_tokens
+from transferlm.tasks.base import Entities, Entity, Examples, Prediction, TokenTask, unknown_label
+from transferlm.text.checks import Labelled
+from transferlm.text.framing import Text, parts
+from transferlm.text.units import unit_offsets
+
+__all__ = ["NER"]
+
+
+@dataclass(frozen=True)
+class NER(TokenTask):
+    """Named entity recognition: labelled stretches of a text that do not overlap, given by their characters.
+
+    Files are CoNLL columns (BIO, IOB1, BIOES, BMES or BILOU, found out and noted), or JSON lines with `text` and
+    `entities`, a list of `{"start", "end", "label"}` or `[start, end, label]`. Tokens of columns are joined by spaces,
+    Chinese characters without.
+
+    A text is a row of units: words, single signs, single characters of scripts without spaces. Every token of a unit
+    learns the unit's BIO tag, and a unit's scores are the mean of its tokens', so that what is predicted does not
+    depend on how a tokenizer cuts words. Long texts are read whole in overlapping windows. Metrics are entity-level
+    precision, recall and F1 as seqeval counts them: an entity is right where its characters and its label are.
+    """
+
+    text_column: str = "text"
+    """Key of the text in JSON lines."""
+    entities_column: str = "entities"
+    """Key of the entities in JSON lines."""
+    token_column: int = 0
+    """Column of the tokens in CoNLL columns, counted from 0."""
+    tag_column: int = -1
+    """Column of the tags in CoNLL columns; -1 is the last one."""
+    encoding: str = "utf-8"
+    """Character encoding of files."""
+
+    headline: ClassVar[str] = "f1"
+    predicts: ClassVar[type[Prediction]] = Entities
+
+    @property
+    def _rows(self) -> EntityRows:
+        return EntityRows(self.text_column, self.entities_column, self.token_column, self.tag_column, self.encoding)
+
+    def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
+        """Read examples from a file, a frame, a dataset, or a list of mappings with a text and its entities.
+
+        Labels are sorted. Tags that break their scheme are read leniently, as seqeval reads them, and noted with their
+        lines.
+
+        Raises:
+            DataError: Columns or JSON that can't be read, entities that overlap or lie outside their text, a label not
+                in `labels`, or no entity at all.
+        """
+        where = place_of(source)
+
+        def refuse(message: str, line: int) -> None:
+            raise DataError(message, path=where, line=line)
+
+        rows, understood, repaired = self._rows.read(source, refuse)
+        found = sorted({entity.label for row in rows for entity in row.entities})
+        order = tuple(labels) if labels is not None else tuple(found)
+        if not order:
+            raise DataError("no text has an entity: there is nothing to learn", path=where)
+        for row in rows:
+            for entity in row.entities:
+                if entity.label not in order:
+                    raise unknown_label(entity.label, order, where, row.line)
+        targets = np.fromiter((row.entities for row in rows), dtype=object, count=len(rows))
+        texts = [row.text for row in rows]
+        return Examples(self, texts, targets, order, Path(where).name, (*understood, *repaired, *_within_words(rows)))
+
+    def labelled(self, source: Any) -> Labelled:
+        """Texts, how often each label stands there, and every fault of the file."""
+        faults: list[str] = []
+        rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
+        counts = Counter(entity.label for row in rows for entity in row.entities)
+        faults += [*repaired, *_within_words(rows)]
+        return Labelled([row.text for row in rows], counted=dict(counts), faults=faults)
+
+    def inputs(self, source: Any) -> Iterator[Text]:
+        """The texts of columns or JSON lines; no tags or entities are needed."""
+        return self._rows.texts(source)
+
+    def output(self, labels: Sequence[str]) -> Output:
+        """One softmax over BIO tags a token."""
+        return Output("token", 1 + 2 * len(labels), "softmax")
+
+    def token_targets(
+        self, text: Text, target: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str]
+    ) -> np.ndarray:
+        """The tag of each token's unit: 0 outside, 1 + 2 k and 2 + 2 k for the first and further units of label k."""
+        return tags_of_tokens(parts(text)[1], target, offsets, labels)
+
+    def decode(
+        self, scores: Sequence[Sequence[Stretch]], texts: Sequence[Text], labels: Sequence[str]
+    ) -> list[Entities]:
+        """The entities of each text under the most probable tags of which none is impossible."""
+        return [
+            Entities(tuple(decoded(parts(text)[1], stretches, labels)))
+            for text, stretches in zip(texts, scores, strict=True)
+        ]
+
+    def metrics(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, float]:
+        """Precision, recall and F1 over all entities, and F1 averaged over the labels that occur or are predicted."""
+        hits, true, said = _counted(targets, predictions, labels)
+        precision, recall, f1 = rates(hits.sum(), true.sum(), said.sum())
+        occurs = true + said > 0
+        macro = rates(hits, true, said)[2][occurs]
+        return {
+            "f1": float(f1),
+            "precision": float(precision),
+            "recall": float(recall),
+            "macro_f1": float(macro.mean()) if occurs.any() else 0.0,
+        }
+
+    def by_label(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, dict[str, float]]:
+        """Label -> its precision, recall, F1 and number of entities; a share of nothing is 0."""
+        return counts_by_label(*_counted(targets, predictions, labels), labels, "entities")
+
+    def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[list[list[Any]]]:  # noqa: ARG002
+        """Start, end and label of each entity."""
+        return [[[entity.start, entity.end, entity.label] for entity in row] for row in targets]
+
+
+def _counted(
+    targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often each label was said rightly, is true, and was said: int64 of shape (labels,) each."""
+    index = {label: place for place, label in enumerate(labels)}
+    counts = np.zeros((3, len(labels)), dtype=np.int64)
+    for row, prediction in zip(targets, predictions, strict=True):
+        assert isinstance(prediction, Entities)
+        true = {(entity.start, entity.end, entity.label) for entity in row}
+        said = {(entity.start, entity.end, entity.label) for entity in prediction.entities}
+        for place, group in enumerate((true & said, true, said)):
+            for _, _, label in group:
+                counts[place, index[label]] += 1
+    return counts[0], counts[1], counts[2]
+
+
+def _within_words(rows: Sequence[EntityRow]) -> list[str]:
+    """A note on entities that begin or end within a word, which nothing here can predict."""
+    lines = []
+    for row in rows:
+        if not row.entities:
+            continue
+        units = unit_offsets(row.text)
+        starts, ends = set(units[:, 0].tolist()), set(units[:, 1].tolist())
+        lines += [row.line for entity in row.entities if entity.start not in starts or entity.end not in ends]
+    what = "Entities that begin or end within a word, which can't be predicted exactly, by line"
+    return [f"{what}: {listed(lines)}."] if lines else []

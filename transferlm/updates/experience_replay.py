@@ -1,0 +1,121 @@
+"""Train further on new text with old text in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from transferlm.errors import SettingError
+from transferlm.models.base import Causal, Model, Objective, SelfSupervised
+from transferlm.neural.readout import Readout
+from transferlm.progress import Progress
+from transferlm.seeding import derive
+from transferlm.storage import Lineage
+from transferlm.text.corpus import Corpus
+from transferlm.updates._further_training import Course, FurtherTraining
+from transferlm.updates._memory import Memory
+from transferlm.updates._pair import Pair
+from transferlm.updates.base import at_least
+
+__all__ = ["ExperienceReplay"]
+
+
+@dataclass(frozen=True)
+class ExperienceReplay(FurtherTraining):
+    """Every step learns from new text and from old (Robins 1995; Rolnick et al. 2019).
+
+    Old is the text that is given as such, else what the model remembers of earlier updates, else text that a causal
+    model writes itself before it is updated (pseudo-rehearsal, Robins 1995; Sun, Ho & Lee 2020). A bounded memory of
+    old and new text, drawn evenly from all of it, is kept with the model for its next update.
+    """
+
+    share: float = 0.5
+    """Weight of old text beside new in each step, above 0 to below 1."""
+    memory: int = 1000
+    """Most texts that are kept with the model, readable to whoever has the folder; 0 keeps none."""
+    written: int = 200
+    """Texts that a causal model writes itself where it has no old ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, memory=self.memory)
+        at_least(1, written=self.written)
+        if not 0 < self.share < 1:
+            raise SettingError(f"share {self.share}: give a number above 0 and below 1")
+
+    def course(self, model: SelfSupervised, new: Corpus, old: Corpus | None, seed: int) -> Course:
+        """The model's own loss on new and old text together."""
+        rehearsed, note = self._old(model, old, seed)
+        own = model.objective(new, derive(seed, "body"), self.batch_size)
+        replayed = model.objective(rehearsed, derive(seed, "old"), self.batch_size)
+        course = Course(_Interleaved(own, replayed, self.share), decisive=(rehearsed.hash,), notes=[note])
+        course.finish = lambda: self._remember(model, new, old, seed)
+        return course
+
+    def _remember(self, model: SelfSupervised, new: Corpus, old: Corpus | None, seed: int) -> Lineage:
+        """Keep some of the texts with the model."""
+        assert isinstance(model, Model)
+        memory = Memory.of(model)
+        if memory is None:
+            memory = Memory()
+            memory.offer(old or (), self.memory, seed)
+        memory.offer(new, self.memory, seed)
+        model.kept = {name: thing for name, thing in model.kept.items() if name != "memory"}
+        if not self.memory:
+            return Lineage()
+        memory.lay_with(model)
+        return Lineage(notes=[f"{len(memory.texts):,} texts are kept with the model for its next update"])
+
+    def _old(self, model: SelfSupervised, old: Corpus | None, seed: int) -> tuple[Corpus, str]:
+        """The text to rehearse, and what it is."""
+        assert isinstance(model, Model)
+        memory = Memory.of(model)
+        if old is not None:
+            return old, f"rehearsed: {old.name}"
+        if memory is not None and memory.texts:
+            return Corpus(memory.texts), f"rehearsed: {len(memory.texts):,} texts that were kept with the model"
+        if not isinstance(model, Causal):
+            raise SettingError(
+                "experience_replay has no old text: give some, or update a model that keeps a memory; a model that"
+                " predicts hidden tokens can't write text itself"
+            )
+        with Progress("writing old text", self.written, "texts") as progress:
+            texts = []
+            for number in range(self.written):
+                texts += model.sample(seed=derive(seed, "written", number))
+                progress.advance()
+        texts = [text for text in texts if text.strip()]
+        if not texts:
+            raise SettingError("experience_replay has no old text, and the model writes none: give some")
+        return Corpus(texts), f"rehearsed: {len(texts):,} texts that the model wrote before it was updated"
+
+
+class _Interleaved(Pair):
+    """Each batch of the first with the next one of the second, which begins anew when it is through."""
+
+    def __init__(self, own: Objective, other: Objective, share: float) -> None:
+        super().__init__(own, other)
+        self.weight = share
+
+    def batches(self, epoch: int) -> Sequence[tuple[Any, Any]]:
+        own, count = self.own.batches(epoch), len(self.other.batches(0))
+        turns: dict[int, Sequence[Any]] = {}
+        pairs = []
+        for place, batch in enumerate(own, start=epoch * len(own)):
+            turn, at = divmod(place, count)
+            if turn not in turns:
+                turns[turn] = self.other.batches(turn)
+            pairs.append((batch, turns[turn][at]))
+        return pairs
+
+    def tokens(self, batch: tuple[Any, Any]) -> int:
+        return self.own.tokens(batch[0]) + self.other.tokens(batch[1])
+
+    def loss(self, batch: tuple[Any, Any]) -> torch.Tensor:
+        return (1 - self.weight) * self.own.loss(batch[0]) + self.weight * self.other.loss(batch[1])
+
+    def readout(self, batch: tuple[Any, Any]) -> Readout:
+        return self.own.readout(batch[0])
