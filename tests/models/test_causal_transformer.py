@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 import transferlm as tl
+from transferlm.errors import ModelFolderError
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.causal_transformer import CausalTransformer
 from transferlm.text.tokenizers.byte_pair import BytePair
@@ -172,7 +175,7 @@ def test_greedy_text_is_that_of_transformers(both: tuple[Any, Any, Any], prompt:
     (text,) = ours.sample(prompt, temperature=0, length=max(1, 24 - len(ids)))
     if len(ids) < 24:
         given = torch.tensor([ids])
-        barred = sorted(ours._continuation("").barred.tolist())
+        barred = sorted(ours._texts("", 1).barred.tolist())
         made = model.generate(
             given, attention_mask=torch.ones_like(given), max_length=24, do_sample=False, suppress_tokens=barred
         )
@@ -191,7 +194,7 @@ def test_beams_are_those_of_transformers(both: tuple[Any, Any, Any], beams: int)
         num_beams=beams,
         num_return_sequences=beams,
         do_sample=False,
-        suppress_tokens=sorted(ours._continuation("").barred.tolist()),
+        suppress_tokens=sorted(ours._texts("", 1).barred.tolist()),
         pad_token_id=model.config.eos_token_id,
     )
     theirs = [prompt + tokenizer.decode(row[given.shape[1] :], skip_special_tokens=True) for row in made]
@@ -200,19 +203,43 @@ def test_beams_are_those_of_transformers(both: tuple[Any, Any, Any], beams: int)
 
 def test_kept_keys_and_values_give_what_reading_anew_would(both: tuple[Any, Any, Any]) -> None:
     ours, model, _ = both
-    text = ours._continuation("the film")
-    opening = len(text._ids)
-    for token in np.random.default_rng(0).integers(3, 250, 60).tolist():
-        text.take(token)
-        read = text._ids[-text._length :]
-        assert min(12, len(text._ids)) <= len(read) <= 24
-        assert text.log_probs() == pytest.approx(logs_of(model, read)[-1], abs=1e-5)
-    assert len(text._ids) == opening + 60
+    texts = ours._texts("the film", 2)
+    opening, draw = len(texts.ids[0]), np.random.default_rng(0)
+    for tokens in draw.integers(3, 250, (60, 2)).tolist():
+        texts.take([0, 1], tokens)
+        found = texts.log_probs()
+        for ids, row in zip(texts.ids, found, strict=True):
+            read = ids[-texts.read :]
+            assert min(12, len(ids)) <= len(read) <= 24
+            assert row == pytest.approx(logs_of(model, read)[-1], abs=2e-5)
+    assert len(texts.ids[0]) == opening + 60
+
+
+def test_texts_side_by_side_may_change_places_end_and_go_on_in_two_ways(both: tuple[Any, Any, Any]) -> None:
+    ours, model, _ = both
+    texts = ours._texts("the film", 3)
+    opening = list(texts.ids[0])
+    moves = [([0, 1, 2], [5, 6, 7]), ([2, 0], [8, 9]), ([1, 1, 0], [10, 11, 12]), ([2], [13])]
+    wanted = [[*opening, 5], [*opening, 6], [*opening, 7]]
+    for place, (rows, tokens) in enumerate(moves):
+        texts.take(rows, tokens)
+        wanted = wanted if place == 0 else [[*wanted[row], token] for row, token in zip(rows, tokens, strict=True)]
+        assert texts.ids == wanted
+        for ids, row in zip(wanted, texts.log_probs(), strict=True):
+            assert row == pytest.approx(logs_of(model, ids[-24:])[-1], abs=1e-5)
+
+
+def test_the_first_texts_are_the_same_however_many_are_drawn(both: tuple[Any, Any, Any]) -> None:
+    ours = both[0]
+    drawn = ours.sample("the film", 5, length=30, seed=3)
+    assert len(set(drawn)) == 5
+    assert [ours.sample("the film", count, length=30, seed=3) for count in (1, 2)] == [drawn[:1], drawn[:2]]
+    assert "".join(ours.sample_pieces("the film", length=30, seed=3)) == drawn[0]
 
 
 def test_rows_that_no_token_has_are_never_drawn(both: tuple[Any, Any, Any]) -> None:
     ours = both[0]
-    barred = ours._continuation("").barred
+    barred = ours._texts("", 1).barred
     assert set(range(len(ours.tokenizer), ours.vocabulary.size)) < set(barred.tolist())
 
 
@@ -225,12 +252,19 @@ def test_what_is_drawn_keeps_the_space_that_sentence_piece_tokens_begin_with(tmp
     library.pre_tokenizer, library.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     library.save(str(folder / "tokenizer.json"))
     model: Any = tl.load(folder)
-    text = model._continuation("the film")
-    text.take(5)
-    assert text.text() == "the film was"
-    text = model._continuation("")
-    text.take(3)
-    assert text.text() == "the"
+    for prompt, token, text in (("the film", 5, "the film was"), ("", 3, "the")):
+        texts = model._texts(prompt, 1)
+        texts.take([0], [token])
+        assert texts.text(0) == text
+
+
+def test_gpt2s_activation_is_one_operation_and_the_same_function(folders: dict[str, Path]) -> None:
+    ours, theirs, _ = opened(folders["gpt2"])
+    assert theirs.config.activation_function == ours.module.config.activation_function == "gelu_new"
+    mine, its = (model.transformer.h[0].mlp.act for model in (ours.module, theirs))
+    assert type(mine) is torch.nn.GELU
+    points = torch.linspace(-8, 8, 1001)
+    assert torch.allclose(mine(points), its(points), atol=1e-6)
 
 
 # ------------------------------------------------------------------ other architectures
@@ -257,13 +291,56 @@ def test_other_decoders_give_transformers_numbers_too(kind: str, tmp_path: Path)
     ours, model, tokenizer = opened(write_folder(tmp_path, kind, False, **{**SMALL, **SPECIAL.get(kind, {})}))
     for text, scores in zip(TEXTS, ours.token_scores(TEXTS), strict=True):
         assert scores.log_probs == pytest.approx(in_windows(model, sequence(tokenizer, text), 24), abs=2e-5)
-    kept = ours._continuation("the film")
-    for token in (5, 80, 9, 200):
-        kept.take(token)
-    assert kept.log_probs() == pytest.approx(logs_of(model, kept._ids)[-1], abs=2e-5)
+    kept = ours._texts("the film", 2)
+    for tokens in ([5, 6], [80, 9], [9, 9], [200, 3]):
+        kept.take([1, 0], tokens)
+    for ids, row in zip(kept.ids, kept.log_probs(), strict=True):
+        assert row == pytest.approx(logs_of(model, ids)[-1], abs=2e-5)
     assert ours.encode(TEXTS).features.shape == (len(TEXTS), ours.encoding_width)
     assert len(ours.layer_groups()) == 3
     assert ours.untrained(1).fingerprint != ours.fingerprint
+
+
+# ------------------------------------------------------------------ folders that are refused
+
+
+def said(folder: Path, tmp_path: Path, **changes: Any) -> Path:
+    """A copy of the folder whose `config.json` says something else."""
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "told"),
+    [
+        ("llama", {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}, "code of its own"),
+        ("llama", {"_attn_implementation": "evil/kernel"}, "code of its own"),
+        ("gpt2", {"attn_implementation": "evil/kernel@main"}, "code of its own"),
+        ("llama", {"text_config": {"auto_map": {"AutoModel": "evil.Model"}}}, "code of its own"),
+        ("gpt2", {"n_layer": 10**13}, "layers, the weights"),
+        ("gpt2", {"n_layer": 1}, "tells of 1 layers, the weights hold"),
+        ("llama", {"num_hidden_layers": 10**6}, "layers, the weights"),
+        ("llama", {"num_key_value_heads": 10**6}, "parameters, the weights hold"),
+        ("llama", {"intermediate_size": 10**9}, "parameters, the weights hold"),
+        ("gpt2", {"vocab_size": "many"}, "expected int, got str"),
+        ("gpt2", {"n_embd": None}, "n_embd"),
+        ("gpt2", {"n_embd": -32}, "width -32: give 1 or more"),
+        ("llama", {"num_attention_heads": 0}, "modulo by zero"),
+        ("llama", {"num_attention_heads": 3}, "not a multiple of the number of attention heads"),
+        ("llama", {"pad_token_id": 10**9}, "[Pp]adding"),
+        ("llama", {"dtype": "float99"}, "float99"),
+        ("gpt2", {"vocab_size": 1}, "has another shape"),
+        ("gpt2", {"model_type": ["gpt2"]}, "no family opens model_type"),
+    ],
+)
+def test_hostile_configurations_are_refused_in_one_line(
+    kind: str, changes: dict[str, Any], told: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelFolderError, match=told) as refused:
+        tl.load(said(folders[kind], tmp_path, **changes))
+    assert "copied" in str(refused.value)
 
 
 # ------------------------------------------------------------------ reading on

@@ -58,6 +58,16 @@ def test_prediction_batches_are_bounded_and_start_with_the_longest(lengths: np.n
         assert lengths[batch].max() * len(batch) <= 1000 or len(batch) == 1
 
 
+def test_where_a_batch_has_enough_only_like_lengths_join_it(lengths: np.ndarray) -> None:
+    batches = by_length(lengths, tokens=1000, rows=20, enough=300)
+    assert np.array_equal(np.concatenate(batches), np.argsort(-lengths, kind="stable"))
+    for batch in batches[:-1]:
+        longest, shortest = lengths[batch].max(), lengths[batch].min()
+        assert longest * len(batch) >= 300 or len(batch) == 20
+        assert shortest >= longest * 7 / 8 or longest * (len(batch) - 1) < 300
+        assert longest * len(batch) <= 1000
+
+
 def test_a_row_longer_than_the_bound_stands_alone() -> None:
     assert [batch.tolist() for batch in by_length(np.array([3, 50, 3]), tokens=10)] == [[1], [0, 2]]
 

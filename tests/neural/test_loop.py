@@ -247,6 +247,7 @@ def test_a_penalty_pulls() -> None:
         ("epochs", 0),
         ("accumulate", 0),
         ("learning_rate", 0.0),
+        ("weight_decay", float("nan")),
         ("learning_rate", math.inf),
         ("learning_rate", math.nan),
         ("weight_decay", -1.0),

@@ -45,3 +45,21 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path: Path) -> None:
 def test_no_row_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no token to learn from"):
         token_rows(["a"], lambda _: [], "key", tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".ids", ".starts"])
+@pytest.mark.parametrize("kept", [0, 4, 10, -4, -8, None])
+def test_files_that_were_cut_off_or_lost_are_written_anew(ending: str, kept: int | None, tmp_path: Path) -> None:
+    def read() -> list[list[int]]:
+        rows = token_rows(
+            ["a", "b"], lambda _: [np.arange(3, dtype=np.int32), np.arange(2, dtype=np.int32)], "key", tmp_path
+        )
+        return [row.tolist() for row in rows]
+
+    told = read()
+    (path,) = (path for path in tmp_path.iterdir() if path.name.endswith(ending))
+    whole = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(whole[:kept])
+    assert read() == told == [[0, 1, 2], [0, 1]]

@@ -118,7 +118,7 @@ def refuse_looking_ahead(module: Any, place: Path) -> None:
     texts = (torch.tensor([ids], device=module.device) for ids in ([0, 1], [0, 2]))
     try:
         first, other = (module(input_ids=ids, use_cache=False).logits[0, 0] for ids in texts)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise ModelFolderError(f"{place}: config.json describes no model that runs ({first_line(error)})") from None
     if not torch.allclose(first, other, atol=1e-3):
         raise ModelFolderError(f"{place}: a token's scores depend on what follows it, so this is no causal model")

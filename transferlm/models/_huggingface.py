@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from transferlm import storage
-from transferlm.errors import ModelFolderError
+from transferlm.errors import ModelFolderError, TransferLMError
+from transferlm.models._foreign_folder import SHARDS, refuse_code, refuse_giants, refuse_leftover_layers
 from transferlm.neural.attention import attention
 
-__all__ = ["attend_by", "configuration", "expect_no_mask", "first_line", "opened", "silent", "weight_files"]
+__all__ = [
+    "attend_by",
+    "configuration",
+    "expect_no_mask",
+    "first_line",
+    "one_kernel_gelu",
+    "opened",
+    "silent",
+]
 
 _ATTENTION = "transferlm"
-_SHARDS = "model.safetensors.index.json"
 
 
 def configuration(folder: storage.Folder) -> Any:
@@ -29,12 +36,20 @@ def configuration(folder: storage.Folder) -> Any:
     """
     from transformers import AutoConfig
 
-    if "auto_map" in folder.json("config.json"):
-        raise ModelFolderError(f"{folder.path}: config.json asks to run code of its own, which is never done")
-    try:
+    refuse_code(folder.json("config.json"), folder.path)
+    with _explained(folder.path):
         return AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise ModelFolderError(f"{folder.path}: {first_line(error)}") from None
+
+
+@contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    """What a folder makes `transformers` raise, and that may be anything, becomes one error that names the folder."""
+    try:
+        yield
+    except (TransferLMError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the library raises what its parts do
+        raise ModelFolderError(f"{place}: {first_line(error)}") from None
 
 
 def opened(folder: storage.Folder, auto: Any, config: Any, optional: str = "", **settings: Any) -> nn.Module:
@@ -50,45 +65,29 @@ def opened(folder: storage.Folder, auto: Any, config: Any, optional: str = "", *
     Raises:
         ModelFolderError: The weights are missing, damaged, a pickle, or not those that the configuration describes.
     """
-    if not folder.has(_SHARDS):
+    if not folder.has(SHARDS):
         folder.weights()
-    try:
-        with silent():
-            module, report = auto.from_pretrained(
-                folder.path,
-                config=config,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **settings,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelFolderError(f"{folder.path}: {first_line(error)}") from None
+    with _explained(folder.path), silent():
+        refuse_giants(folder, auto, config, **settings)
+        module, report = auto.from_pretrained(
+            folder.path,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **settings,
+        )
     wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
     missing = sorted(key for key in map(str, report.get("missing_keys", ())) if not optional or optional not in key)
     if wrong or missing:
         what = f"tensor {wrong[0]} has another shape" if wrong else f"tensor {missing[0]} is missing"
         raise ModelFolderError(f"{folder.path}: {what} than config.json says: the folder is damaged")
+    refuse_leftover_layers(map(str, report.get("unexpected_keys", ())), config, folder.path)
     found: nn.Module = module
     return found
-
-
-def weight_files(folder: storage.Folder) -> list[Path]:
-    """The files that hold the folder's weights: one, or the shards that their index names.
-
-    Raises:
-        ModelFolderError: One is missing, or the index is damaged.
-    """
-    if not folder.has(_SHARDS):
-        return [folder.weights()]
-    index = folder.json(_SHARDS)
-    shards = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(shards, dict):
-        raise ModelFolderError(f"{folder.path / _SHARDS} tells no weight_map: copy the folder again")
-    return [folder.file(name) for name in sorted(set(map(str, shards.values())))]
 
 
 def expect_no_mask(module: Any) -> None:
@@ -99,6 +98,15 @@ def expect_no_mask(module: Any) -> None:
 
 def _unconcerned(*_: object) -> None:
     return
+
+
+def one_kernel_gelu(module: nn.Module) -> None:
+    """Compute GPT-2's GELU by tanh as one operation, where `transformers` writes its formula in eight."""
+    for name, part in module.named_children():
+        if type(part).__name__ == "NewGELUActivation":
+            setattr(module, name, nn.GELU(approximate="tanh"))
+        else:
+            one_kernel_gelu(part)
 
 
 def attend_by(module: Any) -> None:
@@ -154,6 +162,6 @@ def silent() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says before it goes into detail."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """What an error says before it goes into detail: a line that ends with a colon takes the next one with it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 1 + lines[0].endswith(":")])

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.errors import ModelFolderError
-from transferlm.models._huggingface import weight_files
+from transferlm.models._foreign_folder import weight_files
 from transferlm.storage import Folder
 
 __all__ = ["MaskedHead", "empty_head", "published_head", "save_with_head"]

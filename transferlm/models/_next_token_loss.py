@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -15,7 +16,10 @@ from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.neural.sampled_softmax import SampledLoss
 from transferlm.neural.vocabulary_loss import VocabularyLoss
 
-__all__ = ["NextTokenLoss"]
+__all__ = ["NextTokenLoss", "output_layer"]
+
+_KNOWN: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""Whether a module's scores are those of its output layer: two passes tell, and they are taken once."""
 
 
 class NextTokenLoss:
@@ -33,7 +37,7 @@ class NextTokenLoss:
     """
 
     def __init__(self, module: Any, refuse: bool = False) -> None:
-        self._module, self._layer = module, _output_layer(module)
+        self._module, self._layer = module, output_layer(module)
         self._cross_entropy = VocabularyLoss()
         if refuse and self._layer is None:
             kind = type(module).__name__
@@ -66,17 +70,23 @@ def _as_they_are(logits: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-@torch.inference_mode()
-def _output_layer(module: Any) -> nn.Linear | None:
-    """The layer whose scores are the module's own, if there is one."""
+def output_layer(module: Any) -> nn.Linear | None:
+    """The layer whose scores of the body's last states are the module's own, if there is one."""
     body = getattr(module, "base_model", module)
     layer = None if body is module else module.get_output_embeddings()
     if type(layer) is not nn.Linear:
         return None
+    if module not in _KNOWN:
+        _KNOWN[module] = _scores_by(module, layer)
+    return layer if _KNOWN[module] else None
+
+
+@torch.inference_mode()
+def _scores_by(module: Any, layer: nn.Linear) -> bool:
     training = module.training
     module.eval()
     ids = torch.arange(2, device=layer.weight.device)[None]
     wanted = module(input_ids=ids, use_cache=False).logits
-    found = layer(body(input_ids=ids, use_cache=False).last_hidden_state)
+    found = layer(module.base_model(input_ids=ids, use_cache=False).last_hidden_state)
     module.train(training)
-    return layer if torch.allclose(wanted, found, rtol=1e-5, atol=1e-5) else None
+    return torch.allclose(wanted, found, rtol=1e-5, atol=1e-5)

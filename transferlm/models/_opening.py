@@ -34,11 +34,11 @@ def family_of(folder: storage.Folder) -> str:
     for name in catalog.entries("models"):
         for known in getattr(catalog.find("models", name), "huggingface_types", ()):
             opened[known] = name
-    if kind not in opened:
+    if str(kind) not in opened:
         raise ModelFolderError(
             f"{folder.path}: no family opens model_type {kind!r}; known are {', '.join(sorted(opened))}"
         )
-    return opened[kind]
+    return opened[str(kind)]
 
 
 def open_model(folder: storage.Folder) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from transferlm.models.base import Causal
 
 __all__ = ["Continuation", "Drawing", "HiddenContinuation", "Reread", "most_probable", "nucleus", "put_together"]
-
-_HALF = "\ufffd"
-"""What stands for the bytes of a character that is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -74,37 +71,15 @@ class Drawing:
         if not 1 <= self.repetition_penalty < math.inf:
             raise SettingError(f"repetition_penalty {self.repetition_penalty}: give 1 (none) or more")
 
-    def text(self, continuation: Continuation, generator: np.random.Generator) -> str:
-        """A text drawn to its end, or to `length` tokens."""
-        for _ in self._taken(continuation, generator):
-            pass
-        return continuation.text()
+    def weighed(self, log_probs: np.ndarray, barred: np.ndarray, drawn: Sequence[int]) -> np.ndarray:
+        """Log-probabilities of what may come next, changed in place: nothing barred, and `drawn` punished.
 
-    def pieces(self, continuation: Continuation, generator: np.random.Generator) -> Iterator[str]:
-        """The same text in pieces, the prompt first, each as soon as it is whole characters."""
-        told = continuation.text()
-        yield told
-        for _ in self._taken(continuation, generator):
-            text = continuation.text().rstrip(_HALF)
-            if len(text) > len(told):
-                yield text[len(told) :]
-                told = text
-        yield continuation.text()[len(told) :]
-
-    def _taken(self, continuation: Continuation, generator: np.random.Generator) -> Iterator[int]:
-        drawn: list[int] = []
-        while len(drawn) < self.length:
-            token = self.token(self.weighed(continuation, drawn), generator)
-            if token == continuation.end_id:
-                return
-            continuation.take(token)
-            drawn.append(token)
-            yield token
-
-    def weighed(self, continuation: Continuation, drawn: Sequence[int]) -> np.ndarray:
-        """Log-probabilities of what may come next, less what `drawn` is punished by: float64 of shape (vocabulary,)."""
-        log_probs = continuation.log_probs()
-        log_probs[continuation.barred] = -np.inf
+        Args:
+            log_probs: float64 of shape (vocabulary,).
+            barred: Ids of tokens that are never drawn.
+            drawn: Ids of tokens that were drawn before.
+        """
+        log_probs[barred] = -np.inf
         log_probs[np.unique(np.array(drawn, np.int64))] *= self.repetition_penalty
         return log_probs
 

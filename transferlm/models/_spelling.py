@@ -12,6 +12,7 @@ from transferlm.counts.counted_text import CountedText
 from transferlm.counts.trie import Trie
 from transferlm.models import _witten_bell
 from transferlm.models._sampling import Drawing
+from transferlm.models._side_by_side import Alone, drawn_texts
 from transferlm.models._symbol_sampling import SymbolContinuation
 from transferlm.text.lexicon import UNKNOWN, UNKNOWN_WORD, Lexicon
 
@@ -54,6 +55,7 @@ class Spelling:
     def draw(self, generator: np.random.Generator) -> str:
         """A word that is not known, of letters that known words have."""
         while True:
-            word = Drawing(_LONGEST).text(SymbolContinuation(self._characters, self._automaton), generator)
+            letters = Alone([SymbolContinuation(self._characters, self._automaton)])
+            word = drawn_texts(letters, Drawing(_LONGEST), [generator])[0]
             if word not in ("", UNKNOWN_WORD) and self._known.id_of(word) == UNKNOWN:
                 return word

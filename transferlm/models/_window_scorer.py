@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from transferlm.models._causal import Window, strided_windows
+from transferlm.models._next_token_loss import output_layer
 from transferlm.models._scored_texts import Scored
 from transferlm.neural.batching import by_length
 
@@ -16,8 +17,10 @@ __all__ = ["WindowScorer"]
 
 _TOKENS = 4096
 """Tokens that pass through the body together: more take more memory and save no time on two cores."""
+_ENOUGH = 512
+"""Tokens that keep a processor's products busy: beyond them padding costs what it takes."""
 _LOGITS = 1 << 26
-"""Most logits at once, 256 MB: a large vocabulary bounds the tokens below those above."""
+"""Most logits at once, 256 MB, of a body whose scores are more than one layer's: they bound the tokens above."""
 _ROWS = 256
 """Positions whose softmax is computed together, so that its intermediate results stay near what caches hold."""
 
@@ -48,7 +51,9 @@ class WindowScorer:
         self.module, self.window, self.opening, self.prefix = module.eval(), window, opening, prefix
         self.device = next(module.parameters()).device
         sizes = module.config.get_text_config()
-        self.tokens = max(window, min(_TOKENS, _LOGITS // sizes.vocab_size))
+        self._layer = output_layer(module)
+        self.tokens = max(window, min(_TOKENS, _LOGITS // (sizes.vocab_size if self._layer is None else 1)))
+        self._enough = _ENOUGH if self.device.type == "cpu" else None
         self._kept = sizes.hidden_size if states else 0
         self.context: np.ndarray | None = None
 
@@ -84,7 +89,7 @@ class WindowScorer:
             for window in strided_windows(len(ids) - 1, self.window, done=done)
         ]
         lengths = np.array([job.window.stop - job.window.start for job in jobs], dtype=np.int64)
-        for rows in by_length(lengths, tokens=self.tokens):
+        for rows in by_length(lengths, tokens=self.tokens, enough=self._enough):
             batch = [jobs[row] for row in rows]
             block = np.zeros((len(batch), lengths[rows].max()), dtype=np.int64)
             wanted = np.full(block.shape, -1, dtype=np.int64)
@@ -99,19 +104,21 @@ class WindowScorer:
     def _read(self, block: np.ndarray, wanted: np.ndarray) -> Scored:
         """The places where `wanted` names a token after the one in `block`, row by row."""
         given = torch.from_numpy(block).to(self.device)
-        read = self.module(input_ids=given, use_cache=False, output_hidden_states=self._kept > 0)
+        reader = self.module if self._layer is None else self.module.base_model
+        read = reader(input_ids=given, use_cache=False, output_hidden_states=self._kept > 0)
         inside = torch.from_numpy(np.flatnonzero(wanted >= 0)).to(self.device)
         ids = torch.from_numpy(wanted[wanted >= 0]).to(self.device)
         states = np.zeros((len(ids), 0), np.float32)
         if self._kept:
             states = read.hidden_states[-1].flatten(0, 1)[inside].float().cpu().numpy()
-        return Scored(self._log_probs(read.logits.flatten(0, 1), inside, ids), states)
+        scoring = read.logits if self._layer is None else read.last_hidden_state
+        return Scored(self._log_probs(scoring.flatten(0, 1), inside, ids), states)
 
     def _log_probs(self, flat: torch.Tensor, inside: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
-        """Log-softmax of these rows of logits at the tokens wanted: float64."""
+        """Log-softmax of the scores in these rows, or of the layer's scores of them, at the tokens wanted: float64."""
         parts = []
         for places, own in zip(torch.split(inside, _ROWS), torch.split(ids, _ROWS), strict=True):
-            rows = flat[places].float()
-            parts.append(torch.log_softmax(rows, dim=1).gather(1, own[:, None])[:, 0])
+            rows = flat[places] if self._layer is None else self._layer(flat[places])
+            parts.append(torch.log_softmax(rows.float(), dim=1).gather(1, own[:, None])[:, 0])
         found: np.ndarray = torch.cat(parts).double().cpu().numpy()
         return found

@@ -25,9 +25,9 @@ from transferlm.models._causal_shapes import (
     shaped,
 )
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._huggingface import attend_by, expect_no_mask, silent
+from transferlm.models._huggingface import attend_by, expect_no_mask, one_kernel_gelu, silent
 from transferlm.models._key_value_reading import read_on
-from transferlm.models._key_value_sampling import KeyValueContinuation
+from transferlm.models._key_value_sampling import KeyValueContinuation, KeyValueTexts
 from transferlm.models._packed import PackedReader
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._sampled import check_softmax, sampled_loss
@@ -294,12 +294,18 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
 
         Of a context beyond `max_length` the last tokens are read.
         """
-        rows = [self._continuation(text).log_probs() for text in contexts]
-        return np.stack(rows) if rows else np.empty((0, self.vocabulary.size))
+        rows = [self._texts(text, 1).logits().double().log_softmax(dim=-1).cpu().numpy() for text in contexts]
+        return np.concatenate(rows) if rows else np.empty((0, self.vocabulary.size))
 
-    def _continuation(self, prompt: str, generator: np.random.Generator | None = None) -> KeyValueContinuation:  # noqa: ARG002
-        tokenizer = self._reader()
-        return KeyValueContinuation(self.module, tokenizer, self._opening(), self.max_length, prompt)
+    def _continuation(self, prompt: str, generator: np.random.Generator) -> KeyValueContinuation:  # noqa: ARG002
+        return KeyValueContinuation(self._texts(prompt, 1, states=True))
+
+    def _continuations(self, prompt: str, generators: Sequence[np.random.Generator]) -> KeyValueTexts:
+        return self._texts(prompt, len(generators))
+
+    def _texts(self, prompt: str, count: int, states: bool = False) -> KeyValueTexts:
+        reader = self._reader()
+        return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count, states)
 
     @property
     def fingerprint(self) -> str:
@@ -318,7 +324,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     @classmethod
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one."""
-        model = made_from(cls, folder) if folder.manifest else cls(**settings_of(folder))
+        model = made_from(cls, folder) if folder.manifest else cls._of_others(folder)
         if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
             raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
         model.tokenizer = Tokenizer.load(folder.path)
@@ -332,6 +338,13 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         model._learnt = folder.said("model").get("trained", True)
         model.check_settings()
         return model
+
+    @classmethod
+    def _of_others(cls, folder: storage.Folder) -> Self:
+        try:
+            return cls(**settings_of(folder))
+        except SettingError as error:
+            raise ModelFolderError(f"{folder.path}: config.json describes no model of ours ({error})") from None
 
     def _reader(self) -> Tokenizer:
         if self.tokenizer is None or not self.tokenizer.trained:
@@ -353,6 +366,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
 
     def _place(self, module: Any) -> None:
         quicken(module)
+        one_kernel_gelu(module)
         attend_by(module)
         expect_no_mask(module)
         self.module = module.to(best_device()).eval()

@@ -51,12 +51,19 @@ def token_rows(
     """
     ids, starts = folder / f"{key[:48]}.ids", folder / f"{key[:48]}.starts"
     # The second file is put in its place last, so that where it stands the first one stands too.
-    if not starts.exists():
+    if not _are_whole(ids, starts):
         bounds = write_arrays(ids, _rows(corpus, write))
         if len(bounds) < 2:
             raise DataError("the corpus has no token to learn from: its texts are empty once they are normalised")
         write_arrays(starts, [bounds])
     return TokenRows(np.memmap(ids, dtype=np.int32, mode="r"), np.fromfile(starts, dtype=np.int64))
+
+
+def _are_whole(ids: Path, starts: Path) -> bool:
+    """Whether both files are there, and the first is as long as the second says."""
+    if not (ids.is_file() and starts.is_file()) or starts.stat().st_size < 16 or starts.stat().st_size % 8:
+        return False
+    return ids.stat().st_size == int(np.fromfile(starts, np.int64, offset=starts.stat().st_size - 8)[0]) * 4
 
 
 def _rows(corpus: Iterable[str], write: Callable[[Sequence[str]], Iterable[np.ndarray]]) -> Iterator[np.ndarray]:

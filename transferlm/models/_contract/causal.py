@@ -14,6 +14,7 @@ from transferlm.errors import SettingError
 from transferlm.models._beams import best_texts
 from transferlm.models._contract.model import Trainable
 from transferlm.models._sampling import Continuation, Drawing, Reread
+from transferlm.models._side_by_side import TOGETHER, Alone, SideBySide, drawn_pieces, drawn_texts
 from transferlm.seeding import derive
 
 if TYPE_CHECKING:
@@ -109,19 +110,24 @@ class Causal(ABC):
         """
         if count < 1:
             raise SettingError(f"count {count}: give 1 text or more")
-        how, generators = Drawing.of(drawing), (_draws(seed, number) for number in range(count))
+        how, generators = Drawing.of(drawing), [_draws(seed, number) for number in range(count)]
         if beams is not None:
-            return best_texts(self._continuation(prompt, next(generators)), how, beams, count)
-        return [how.text(self._continuation(prompt, generator), generator) for generator in generators]
+            return best_texts(self._continuations(prompt, generators[:1]), how, beams, count)
+        groups = [generators[first : first + TOGETHER] for first in range(0, count, TOGETHER)]
+        return [text for group in groups for text in drawn_texts(self._continuations(prompt, group), how, group)]
 
     def sample_pieces(self, prompt: str = "", *, seed: int = 0, **drawing: Any) -> Iterator[str]:
         """The first text of `sample` in pieces as they are drawn, the prompt first; settings and errors are its own."""
         how, generator = Drawing.of(drawing), _draws(seed, 0)
-        return how.pieces(self._continuation(prompt, generator), generator)
+        return drawn_pieces(self._continuations(prompt, [generator]), how, generator)
 
     def _continuation(self, prompt: str, generator: np.random.Generator) -> Continuation:  # noqa: ARG002
         """A text that begins so. `generator` is for what a family draws beside tokens."""
         return Reread(self, prompt)
+
+    def _continuations(self, prompt: str, generators: Sequence[np.random.Generator]) -> SideBySide:
+        """As many texts as there are generators. A family that reads them together has a group of its own."""
+        return Alone(self._continuation(prompt, generator) for generator in generators)
 
 
 def _draws(seed: int, number: int) -> np.random.Generator:
