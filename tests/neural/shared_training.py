@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,19 @@ class Noise:
         """Nothing to go on from."""
 
 
+def touched() -> list[int]:
+    """Rows that a step moves where each process has a sparse gradient of its own, of zeros in the first row."""
+    together = processes()
+    table = nn.Parameter(torch.zeros(5, 2))
+    rows = torch.tensor([[0, 1 + together.process]])
+    values = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    table.grad = torch.sparse_coo_tensor(rows, values, table.shape, check_invariants=True)
+    together.mean_gradients([table], torch.zeros(1))
+    assert table.grad.is_sparse
+    found: list[int] = table.grad.coalesce().indices()[0].tolist()
+    return found
+
+
 def draws() -> list[list[float]]:
     """What each process draws while it trains."""
     noise = Noise()
@@ -149,9 +163,16 @@ def figures(folder: Path, bert: Path) -> dict[str, Any]:
     }
     found: dict[str, Any] = {name: told(work(folder / name), folder / name) for name, work in made.items()}
     dropping: Any = {"dropout": 0.3, "weight_drop": 0.3}
-    whole = tl.pretrain(recurrent(**dropping), TEXTS, 1)
-    again = resumed(lambda: tl.pretrain(recurrent(**dropping), TEXTS, 1, folder / "resumed"), 4)
-    found["resumed"] = {"whole": weights(whole), "again": weights(again)}
+    gone_on: dict[str, Callable[[], Any]] = {
+        "recurrent": lambda: recurrent(**dropping),
+        "recurrent sampled": lambda: recurrent(**dropping, **SAMPLED),
+        "causal sampled": lambda: causal(**SAMPLED),
+    }
+    for name, make in gone_on.items():
+        whole = tl.pretrain(make(), TEXTS, 1)
+        again = resumed(partial(tl.pretrain, make(), TEXTS, 1, folder / "resumed" / name), 4)
+        found[f"{name} resumed"] = {"whole": weights(whole), "again": weights(again)}
+    found["touched"] = touched()
     found["draws"] = draws()
     denoising = tl.updates.Denoising(steps=2, batch_size=8)
     found["refused"] = [

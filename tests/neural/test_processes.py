@@ -79,9 +79,16 @@ def test_two_processes_end_where_one_does(
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
-def test_two_processes_go_on_where_they_stopped(by_two: tuple[Path, dict[str, Any]]) -> None:
-    found = by_two[1]["resumed"]
+@pytest.mark.parametrize("kind", ["recurrent", "recurrent sampled", "causal sampled"])
+def test_two_processes_go_on_where_they_stopped(kind: str, by_two: tuple[Path, dict[str, Any]]) -> None:
+    found = by_two[1][f"{kind} resumed"]
     assert found["whole"] == found["again"]
+
+
+def test_rows_that_any_process_touched_are_moved(by_one: dict[str, Any], by_two: tuple[Path, dict[str, Any]]) -> None:
+    """One whose gradient is zero too: averages and decay move it, as where one process trains."""
+    assert by_one["touched"] == [0, 1]
+    assert by_two[1]["touched"] == [0, 1, 2]
 
 
 def test_each_process_has_its_own_dropout_from_the_seed(
@@ -96,7 +103,7 @@ def test_each_process_has_its_own_dropout_from_the_seed(
 def test_the_main_process_writes_the_model(by_two: tuple[Path, dict[str, Any]]) -> None:
     folder, found = by_two
     saved: Any = tl.load(folder / "saved")
-    assert shared_training.weights(saved) == found["resumed"]["whole"]
+    assert shared_training.weights(saved) == found["causal sampled resumed"]["whole"]
     assert not [place.name for place in folder.iterdir() if place.name.endswith((".partial", ".old"))]
 
 

@@ -63,15 +63,17 @@ class Processes:
         kinds = [[p.grad is not None, p.grad is not None and p.grad.is_sparse] for p in parameters]
         present = torch.tensor(kinds, device=figures.device, dtype=torch.float32).flatten()
         gradients = [(torch.zeros_like(p) if p.grad is None else p.grad.to_dense()).flatten() for p in parameters]
-        whole = torch.cat([*gradients, present, figures.float()])
+        whole = torch.cat([*gradients, *map(_touched, parameters), present, figures.float()])
         distributed.all_reduce(whole)
         whole /= self.count
-        sizes = [p.numel() for p in parameters]
-        *means, present, figures = torch.split(whole, [*sizes, 2 * len(parameters), len(figures)])
-        for parameter, mean, (there, rows) in zip(parameters, means, present.view(-1, 2).tolist(), strict=True):
-            # Sparse only where it is so everywhere: its rows alone are moved.
+        sizes = [p.numel() for p in parameters] + [p.shape[0] if p.ndim > 1 else 0 for p in parameters]
+        *parts, present, figures = torch.split(whole, [*sizes, 2 * len(parameters), len(figures)])
+        means, touched = parts[: len(parameters)], parts[len(parameters) :]
+        kinds = present.view(-1, 2).tolist()
+        for parameter, mean, rows, (there, sparse) in zip(parameters, means, touched, kinds, strict=True):
+            # Sparse only where it is so everywhere: the rows that any process touched are moved.
             gradient = mean.view_as(parameter).to(parameter.dtype)
-            parameter.grad = (gradient.to_sparse(1) if rows == there else gradient) if there else None
+            parameter.grad = (_of_rows(gradient, rows) if sparse == there else gradient) if there else None
         return figures
 
     def told(self, thing: T) -> T:
@@ -126,6 +128,20 @@ class Share:
     def weight(self, own: float, whole: float) -> float:
         """The factor on a mean over one's own share that makes the mean over processes that of the whole batch."""
         return own * self.processes / whole
+
+
+def _touched(parameter: nn.Parameter) -> torch.Tensor:
+    """1 for each row of a table that a sparse gradient has, be it of zeros, else 0; nothing for a vector."""
+    touched = torch.zeros(parameter.shape[0] if parameter.ndim > 1 else 0, device=parameter.device)
+    if parameter.grad is not None and parameter.grad.is_sparse:
+        touched[parameter.grad.coalesce().indices()[0]] = 1
+    return touched
+
+
+def _of_rows(gradient: torch.Tensor, touched: torch.Tensor) -> torch.Tensor:
+    """The sparse gradient of the rows that were touched."""
+    rows = touched.nonzero()[:, 0]
+    return torch.sparse_coo_tensor(rows[None], gradient[rows], gradient.shape, check_invariants=False)
 
 
 @cache
