@@ -224,7 +224,9 @@ def test_gradients_are_clipped() -> None:
         fit(module, halves, lambda rows: 100 * judged(module)(rows), settings(epochs=1, clip=0.5))
     finally:
         handle.remove()
-    assert norms == pytest.approx([0.5, 0.5], rel=1e-3)
+    # Where torch's own AdamW was made before, its step within ours calls the hook once more.
+    assert len(norms) >= 2
+    assert norms == pytest.approx([0.5] * len(norms), rel=1e-3)
 
 
 def test_a_penalty_pulls() -> None:
