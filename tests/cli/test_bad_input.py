@@ -446,10 +446,16 @@ from transferlm.cli import main
 from transferlm.counts import counting
 from transferlm.text._numbering import SymbolStream
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that started this in the background ignores it
+sent = False
+
 def interrupted_after(work):
     def done(*given):
+        global sent
         found = work(*given)
-        os.kill(os.getpid(), signal.SIGINT)
+        if not sent:
+            sent = True
+            os.kill(os.getpid(), signal.SIGINT)
         return found
     return done
 
