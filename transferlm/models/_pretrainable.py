@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from transferlm.catalog import find
+from transferlm.errors import DataError, ModelFolderError
+from transferlm.models._gradient_trained import weights_digest
 from transferlm.models._training import Training
 from transferlm.models.base import Model, SelfSupervised, Trainable, digest
+from transferlm.storage import Folder
 from transferlm.text.corpus import Corpus
+from transferlm.text.tokenizers._library import CONFIGURATION
+from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["Pretrainable"]
 
@@ -28,6 +34,24 @@ class Pretrainable(Model, SelfSupervised, Trainable):
     def trained(self) -> bool:
         """Whether the weights have seen text."""
         return self._learnt
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over hyper-parameters, tokenizer and weights."""
+        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
+        if self.tokenizer is None or not hasattr(self, "module"):
+            return digest(self.family, settings)
+        return digest(self.family, settings, self.tokenizer.hash, *self._digests())
+
+    def untrained(self, seed: int = 0) -> Self:
+        """The same architecture and tokenizer with weights drawn anew."""
+        known = self.tokenizer is not None and self.tokenizer.trained
+        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
+        twin = type(self)(**self.hyper_parameters())
+        twin.tokenizer = tokenizer
+        if known:
+            twin._build(seed, getattr(getattr(self, "module", None), "config", None))
+        return twin
 
     def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
         """Lower the model's own loss on the corpus; a tokenizer that has learnt nothing yet learns first.
@@ -67,5 +91,52 @@ class Pretrainable(Model, SelfSupervised, Trainable):
         """How the model is trained on a corpus from scratch, once it has begun; the order of batches is the seed's."""
 
     @abstractmethod
-    def _build(self, seed: int) -> None:
-        """Draw the weights, for the tokenizer that is there."""
+    def _build(self, seed: int, config: Any = None) -> None:
+        """Draw the weights, for the tokenizer that is there; of a body of others in the shape that `config` tells."""
+
+    def _reader(self) -> Tokenizer:
+        """The tokenizer of a model that has weights, too.
+
+        Raises:
+            DataError: One of them is lacking.
+        """
+        reader: Tokenizer | None = self.tokenizer
+        if reader is None or not reader.trained or not hasattr(self, "module"):
+            raise DataError(f"this {self.family} model has seen no text yet: pretrain it first, or open a folder")
+        return reader
+
+    def _body(self) -> Any:
+        """The module of a model that has weights.
+
+        Raises:
+            DataError: There are none yet.
+        """
+        self._reader()
+        return self.module
+
+    def _digests(self) -> list[str]:
+        """SHA-256 of all weights, module by module."""
+        return [weights_digest(self.module)]
+
+    def _open_tokenizer(self, folder: Folder) -> None:
+        """Take the tokenizer that lies in the folder.
+
+        Raises:
+            ModelFolderError: A folder of ours does not name it, or it is damaged.
+        """
+        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
+            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
+        self.tokenizer = Tokenizer.load(folder.path)
+
+    def _refuse_more_tokens_than_rows(self, folder: Folder) -> None:
+        """Check that weights opened from a folder have a row for every token.
+
+        Raises:
+            ModelFolderError: They haven't.
+        """
+        tokens, rows = len(self._reader()), self.embedding.num_embeddings
+        if tokens > rows:
+            raise ModelFolderError(
+                f"{folder.path}: the tokenizer has {tokens:,} tokens, the weights only {rows:,} rows: they don't belong"
+                " together"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError, SettingError
 from transferlm.models._causal_shapes import (
     DECODERS,
     SHAPES,
@@ -24,7 +23,7 @@ from transferlm.models._causal_shapes import (
     settings_of,
     shaped,
 )
-from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._gradient_trained import encode_in_batches
 from transferlm.models._huggingface import attend_by, expect_no_mask, one_kernel_gelu, silent
 from transferlm.models._key_value_reading import read_on
 from transferlm.models._key_value_sampling import KeyValueContinuation, KeyValueTexts
@@ -41,7 +40,6 @@ from transferlm.models.base import (
     ReadsOn,
     TokenScores,
     Vocabulary,
-    digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
@@ -53,7 +51,6 @@ from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
 from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
-from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["CausalTransformer"]
@@ -159,22 +156,13 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     @property
     def embedding(self) -> nn.Embedding:
         """The input table."""
-        table: nn.Embedding = self.module.get_input_embeddings()
+        table: nn.Embedding = self._body().get_input_embeddings()
         return table
 
     @property
     def pad_id(self) -> int:
         """Short rows are filled with end tokens on the right; no token's state changes by what stands after it."""
         return self._reader().end_id
-
-    def untrained(self, seed: int = 0) -> Self:
-        """The same architecture and tokenizer with weights drawn anew."""
-        known = self.tokenizer is not None and self.tokenizer.trained
-        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
-        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
-        if known:
-            twin._build(seed, self.module.config if hasattr(self, "module") else None)
-        return twin
 
     def begin(self, corpus: Corpus, seed: int = 0) -> None:
         """Let the tokenizer learn from the corpus and draw the weights, where they are lacking.
@@ -250,7 +238,7 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings, then one group a block; the last one holds the closing norm too."""
-        body = self.module.base_model
+        body = self._body().base_model
         stack = max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len)
         layers = [list(layer.parameters()) for layer in stack]
         inside = {id(p) for layer in layers for p in layer}
@@ -307,14 +295,6 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         reader = self._reader()
         return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count, states)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over hyper-parameters, configuration, tokenizer and weights."""
-        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
-        if self.tokenizer is None or not hasattr(self, "module"):
-            return digest("causal_transformer", settings)
-        return digest("causal_transformer", settings, self.tokenizer.hash, weights_digest(self.module))
-
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
         self._reader().save(folder)
@@ -325,16 +305,10 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one."""
         model = made_from(cls, folder) if folder.manifest else cls._of_others(folder)
-        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
-            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
-        model.tokenizer = Tokenizer.load(folder.path)
+        model._open_tokenizer(folder)
         model._place(open_causal(folder))
         refuse_looking_ahead(model.module, folder.path)
-        if len(model.tokenizer) > model.embedding.num_embeddings:
-            raise ModelFolderError(
-                f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
-                f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
-            )
+        model._refuse_more_tokens_than_rows(folder)
         model._learnt = folder.said("model").get("trained", True)
         model.check_settings()
         return model
@@ -345,11 +319,6 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
             return cls(**settings_of(folder))
         except SettingError as error:
             raise ModelFolderError(f"{folder.path}: config.json describes no model of ours ({error})") from None
-
-    def _reader(self) -> Tokenizer:
-        if self.tokenizer is None or not self.tokenizer.trained:
-            raise DataError("this causal_transformer model has seen no text yet: pretrain it first, or open a folder")
-        return self.tokenizer
 
     def _opening(self) -> np.ndarray:
         """What a text's first token is predicted from."""
@@ -362,7 +331,8 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
     def _build(self, seed: int, config: Any = None) -> None:
         if config is None:
             self._refuse_unshaped()
-        self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
+        assert self.tokenizer is not None
+        self._place(drawn(config or shaped(self, self.tokenizer), derive(seed, "weights")))
 
     def _place(self, module: Any) -> None:
         quicken(module)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
 from transferlm.models._huggingface import attend_by, silent
 from transferlm.models._masked_head import MaskedHead, empty_head, published_head, save_with_head
@@ -39,7 +38,6 @@ from transferlm.models.base import (
     Masked,
     TokenScores,
     Vocabulary,
-    digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
@@ -49,7 +47,6 @@ from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
 from transferlm.text.framing import Frame
-from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["MaskedTransformer"]
@@ -116,7 +113,6 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
     def __post_init__(self) -> None:
         check(self)
         Settings.of(self)
-        self._learnt = False
 
     def check_settings(self) -> None:
         """Check the settings against the weights, once both are there.
@@ -245,24 +241,6 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
         self.head = empty_head(self._body(), derive(seed, "masked head"))
         return list(self.head.parameters())
 
-    def untrained(self, seed: int = 0) -> Self:
-        """The same architecture and tokenizer with weights drawn anew."""
-        known = self.tokenizer is not None and self.tokenizer.trained
-        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
-        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
-        if known:
-            twin._build(seed, self.module.config if hasattr(self, "module") else None)
-        return twin
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over hyper-parameters, weights (a head's too) and tokenizer."""
-        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
-        if self.tokenizer is None or not hasattr(self, "module"):
-            return digest("masked_transformer", settings)
-        head = [weights_digest(self.head)] if self.head is not None else []
-        return digest("masked_transformer", settings, self.tokenizer.hash, weights_digest(self.module), *head)
-
     def manifest(self) -> dict[str, Any]:
         """What `transferlm.json` says; that there is a head stands there, so that its loss is noticed."""
         told = super().manifest()
@@ -282,15 +260,9 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
     def read(cls, folder: storage.Folder) -> Self:
         """Open our own folder or a Hugging Face one; `1_Pooling` and `sentence_bert_config.json` are heeded."""
         model = made_from(cls, folder) if folder.manifest else cls(**settings_of(folder))
-        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
-            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
-        model.tokenizer = Tokenizer.load(folder.path)
+        model._open_tokenizer(folder)
         model._place(open_encoder(folder))
-        if len(model.tokenizer) > model.embedding.num_embeddings:
-            raise ModelFolderError(
-                f"{folder.path}: the tokenizer has {len(model.tokenizer):,} tokens, "
-                f"the weights only {model.embedding.num_embeddings:,} rows: they don't belong together"
-            )
+        model._refuse_more_tokens_than_rows(folder)
         model.head = published_head(folder, model.module)
         if model.head is None and folder.said("model").get("masked_head", False):
             raise ModelFolderError(f"{folder.path}: the masked-LM head is missing from the weights: copy it again")
@@ -309,11 +281,6 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
                 f" {config.model_type} with {found[0]} of {found[1]}: damaged, or of an earlier layout; make it anew"
             )
 
-    def _reader(self) -> Tokenizer:
-        if self.tokenizer is None or not self.tokenizer.trained:
-            raise DataError("this masked_transformer model has seen no text yet: pretrain it first, or open a folder")
-        return self.tokenizer
-
     def _room(self) -> int:
         """Tokens of a text that stand between the model's own."""
         marks = self._reader().special_count
@@ -321,9 +288,8 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
             raise SettingError(f"max_length {self.max_length} leaves no room for text: give {marks + 1} or more")
         return self.max_length - marks
 
-    def _body(self) -> Any:
-        self._reader()
-        return self.module
+    def _digests(self) -> list[str]:
+        return [*super()._digests(), *([] if self.head is None else [weights_digest(self.head)])]
 
     def _filling(self) -> MaskedHead:
         if self.head is None:
@@ -337,8 +303,9 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
     def _build(self, seed: int, config: Any = None) -> None:
         if config is None:
             self._refuse_unshaped()
-        self.tokenizer = self._reader().with_marks()
-        self._place(drawn(config or shaped(self, self._reader()), derive(seed, "weights")))
+        assert self.tokenizer is not None
+        self.tokenizer = self.tokenizer.with_marks()
+        self._place(drawn(config or shaped(self, self.tokenizer), derive(seed, "weights")))
 
     def _place(self, module: nn.Module) -> None:
         """Adopt the body, on the best device, with its residual stream in the precision of the matrix products."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm import storage
-from transferlm.errors import DataError, ModelFolderError
-from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._gradient_trained import encode_in_batches
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
@@ -33,7 +31,6 @@ from transferlm.models.base import (
     ReadsOn,
     TokenScores,
     Vocabulary,
-    digest,
     made_from,
 )
 from transferlm.neural.batching import Batch
@@ -46,7 +43,6 @@ from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
 from transferlm.text.framing import Frame
 from transferlm.text.token_store import token_store
-from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["Recurrent"]
@@ -154,21 +150,13 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     @property
     def embedding(self) -> nn.Embedding:
         """The input table."""
-        return self.module.embedding
+        table: nn.Embedding = self._body().embedding
+        return table
 
     @property
     def pad_id(self) -> int:
         """Short rows are filled with end tokens; nothing that stands after a text changes its states."""
         return self._reader().end_id
-
-    def untrained(self, seed: int = 0) -> Self:
-        """The same hyper-parameters and tokenizer with weights drawn anew."""
-        known = self.tokenizer is not None and self.tokenizer.trained
-        tokenizer = self.tokenizer if known or self.tokenizer is None else self.tokenizer.untrained()
-        twin = type(self)(tokenizer=tokenizer, **self.hyper_parameters())
-        if known:
-            twin._build(seed)
-        return twin
 
     def training(self, corpus: Corpus, seed: int = 0) -> Training:
         """Truncated back-propagation over the corpus as one stream, with the settings' regularisation."""
@@ -309,14 +297,6 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
         tokenizer = self._reader()
         return StateContinuation(self.module, tokenizer, prompt)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over hyper-parameters, tokenizer and weights."""
-        settings = json.dumps(self.hyper_parameters(), sort_keys=True)
-        if self.tokenizer is None or not hasattr(self, "module"):
-            return digest("recurrent", settings)
-        return digest("recurrent", settings, self.tokenizer.hash, weights_digest(self.module))
-
     def write(self, folder: Path) -> None:
         """Weights as safe tensors (a tied table once), and the tokenizer."""
         save_weights(self.module, folder / storage.WEIGHTS, skip=self._tied_names())
@@ -326,9 +306,7 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     def read(cls, folder: storage.Folder) -> Self:
         """The model written there."""
         model = made_from(cls, folder)
-        if "transferlm" not in folder.json(CONFIGURATION):
-            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
-        model.tokenizer = Tokenizer.load(folder.path)
+        model._open_tokenizer(folder)
         model._build(0)
         load_weights(model.module, folder.weights(), skip=model._tied_names())
         model._learnt = folder.said("model").get("trained", True)
@@ -341,12 +319,8 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
     def _device(self) -> torch.device:
         return next(self.module.parameters()).device
 
-    def _reader(self) -> Tokenizer:
-        if self.tokenizer is None or not self.tokenizer.trained:
-            raise DataError("this recurrent model has seen no text yet: pretrain it first")
-        return self.tokenizer
-
-    def _build(self, seed: int) -> None:
+    def _build(self, seed: int, config: Any = None) -> None:  # noqa: ARG002 - the settings tell all there is
+        assert self.tokenizer is not None
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "weights"))
-            self.module = network(self, len(self._reader())).to(best_device()).eval()
+            self.module = network(self, len(self.tokenizer)).to(best_device()).eval()
