@@ -143,13 +143,13 @@ def test_fitting_finds_settings_that_others_do_not_beat(recurrent: Recurrent) ->
 
 def test_it_is_fitted_to_the_beginning_of_a_long_text(recurrent: Recurrent, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = Dynamic._scored
+    real = Dynamic._read
 
     def counted(self: Dynamic, texts: Any, context: Any, states: bool) -> Any:
         read.append(len(texts))
         return real(self, texts, context, states)
 
-    monkeypatch.setattr(Dynamic, "_scored", counted)
+    monkeypatch.setattr(Dynamic, "_read", counted)
     Dynamic.of(recurrent).tune(REPEATED * 100, tokens=25)
     assert set(read) == {3}
 

@@ -19,7 +19,8 @@ from transferlm.counts.automaton import Automaton
 from transferlm.counts.mapped_arrays import save_arrays
 from transferlm.counts.pieces import THREADS
 from transferlm.counts.scorer import Scorer
-from transferlm.errors import ModelFolderError, SettingError
+from transferlm.errors import ModelFolderError
+from transferlm.models._causal import refuse_context
 from transferlm.models._spelling import Spelling
 from transferlm.models._symbol_sampling import SymbolContinuation
 from transferlm.models.base import Causal, Model, TokenScores, Vocabulary, digest
@@ -77,8 +78,7 @@ class BackOffScored(Model, Causal):
             DataError: Nothing was counted yet.
             SettingError: `context` is neither `text` nor `stream`.
         """
-        if context not in ("text", "stream"):
-            raise SettingError(f"context {context!r}: choose text or stream")
+        refuse_context(context)
         return self._scored(windows(texts), *self._known())
 
     def _scored(self, texts: Iterable[list[str]], lexicon: Lexicon, scorer: Scorer) -> Iterator[TokenScores]:

@@ -10,11 +10,21 @@ from transferlm.errors import SettingError
 from transferlm.models.base import Causal, TokenScores
 from transferlm.text.windows import windows
 
-__all__ = ["Context", "Window", "scored_windows", "strided_windows"]
+__all__ = ["Context", "Window", "refuse_context", "scored_windows", "strided_windows"]
 
 
 Context = Literal["text", "stream"]
 """Whether a text is scored on its own or after all texts before it."""
+
+
+def refuse_context(context: str) -> None:
+    """Check a context.
+
+    Raises:
+        SettingError: It is neither `text` nor `stream`.
+    """
+    if context not in ("text", "stream"):
+        raise SettingError(f"context {context!r}: choose text or stream")
 
 
 class Window(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,53 +11,23 @@ from torch import nn
 
 from transferlm.models.base import Encoding, GradientTrained
 from transferlm.neural.batching import Batch, by_length, collate
-from transferlm.neural.precision import Precision, autocast
+from transferlm.neural.precision import autocast
 from transferlm.progress import Progress
 from transferlm.text.framing import Window
-from transferlm.text.tokenizers.base import Tokens, share_read
+from transferlm.text.tokenizers.base import share_read
 
 __all__ = ["encode_in_batches", "encode_windows", "score_windows", "weights_digest"]
 
 
-class _Encodes(Protocol):
-    @property
-    def module(self) -> nn.Module: ...
-    @property
-    def pad_id(self) -> int: ...
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]: ...
-    def text_states(self, batch: Batch) -> torch.Tensor: ...
-
-
-def encode_in_batches(model: _Encodes, texts: Sequence[str], width: int, precision: Precision = "auto") -> Encoding:
-    """Run `text_states` without gradients over batches of like length and put the rows back in order."""
+def encode_in_batches(model: GradientTrained, texts: Sequence[str], width: int) -> Encoding:
+    """`text_states` of texts cut at the maximum length, without gradients."""
     tokens = model.tokenize(texts)
-    device = next(model.module.parameters()).device
-    ids = [t.ids for t in tokens]
-    features = np.zeros((len(texts), width), dtype=np.float32)
-    lengths = np.array([len(row) for row in ids], dtype=np.int64)
-    model.module.eval()
-    with (
-        Progress("encoding", len(texts), "texts") as progress,
-        torch.inference_mode(),
-        autocast(device, precision),
-    ):
-        for rows in by_length(lengths):
-            features[rows] = model.text_states(collate(ids, rows, model.pad_id, device)).float().cpu().numpy()
-            progress.advance(len(rows))
-    return Encoding(features, share_read(texts, tokens))
+    return Encoding(_text_states(model, [t.ids for t in tokens], None, width), share_read(texts, tokens))
 
 
-def encode_windows(
-    model: GradientTrained, windows: Sequence[Window], width: int, precision: Precision = "auto"
-) -> np.ndarray:
+def encode_windows(model: GradientTrained, windows: Sequence[Window], width: int) -> np.ndarray:
     """`text_states` of rows that are laid out already, without gradients: float32 of shape (rows, width)."""
-    features = np.zeros((len(windows), width), dtype=np.float32)
-
-    def keep(rows: np.ndarray, states: torch.Tensor) -> None:
-        features[rows] = states.float().cpu().numpy()
-
-    _read(model, windows, model.text_states, keep, precision)
-    return features
+    return _text_states(model, [window.ids for window in windows], [window.types for window in windows], width)
 
 
 def score_windows(
@@ -66,7 +35,6 @@ def score_windows(
     windows: Sequence[Window],
     weights: np.ndarray,
     bias: np.ndarray,
-    precision: Precision = "auto",
 ) -> list[np.ndarray]:
     """A linear function of every token's state, in fp32: float32 of shape (tokens, size) for each row."""
     device = next(model.module.parameters()).device
@@ -79,27 +47,34 @@ def score_windows(
         for place, row in enumerate(rows):
             found[row] = scores[place, : len(windows[row].ids)].copy()
 
-    _read(model, windows, model.token_states, keep, precision)
+    _read(model, [window.ids for window in windows], [window.types for window in windows], model.token_states, keep)
     return found
+
+
+def _text_states(
+    model: GradientTrained, ids: Sequence[np.ndarray], types: Sequence[np.ndarray | None] | None, width: int
+) -> np.ndarray:
+    features = np.zeros((len(ids), width), dtype=np.float32)
+
+    def keep(rows: np.ndarray, states: torch.Tensor) -> None:
+        features[rows] = states.float().cpu().numpy()
+
+    _read(model, ids, types, model.text_states, keep)
+    return features
 
 
 def _read(
     model: GradientTrained,
-    windows: Sequence[Window],
+    ids: Sequence[np.ndarray],
+    types: Sequence[np.ndarray | None] | None,
     states: Callable[[Batch], torch.Tensor],
     keep: Callable[[np.ndarray, torch.Tensor], None],
-    precision: Precision,
 ) -> None:
     """Run batches of like length without gradients and hand their row numbers and states on."""
     device = next(model.module.parameters()).device
-    ids, types = [window.ids for window in windows], [window.types for window in windows]
     lengths = np.array([len(row) for row in ids], dtype=np.int64)
     model.module.eval()
-    with (
-        Progress("encoding", len(windows), "rows") as progress,
-        torch.inference_mode(),
-        autocast(device, precision),
-    ):
+    with Progress("encoding", len(ids), "texts") as progress, torch.inference_mode(), autocast(device):
         for rows in by_length(lengths):
             keep(rows, states(collate(ids, rows, model.pad_id, device, types)))
             progress.advance(len(rows))

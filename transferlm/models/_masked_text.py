@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from transferlm.models.base import digest
-from transferlm.neural.batching import EpochBatch, by_length, epoch_batches
-from transferlm.seeding import derive
+from transferlm.neural.batching import EpochBatch, by_length, epoch_batches, window_batches
 from transferlm.sources import cache_folder
 from transferlm.text.corpus import Corpus
 from transferlm.text.token_rows import TokenRows, token_rows
@@ -91,11 +90,7 @@ class PackedText(MaskedText):
 
     def batches(self, epoch: int, batch_size: int, seed: int) -> Sequence[EpochBatch]:
         """Windows in a new order each epoch, laid so that the few tokens left over change too."""
-        draw = np.random.default_rng(derive(seed, "windows", epoch))
-        count, left = divmod(len(self.stream), self.window)
-        starts = int(draw.integers(left + 1)) + self.window * draw.permutation(count)
-        firsts = range(0, count, batch_size)
-        return [EpochBatch(epoch, i, starts[first : first + batch_size]) for i, first in enumerate(firsts)]
+        return window_batches(len(self.stream), self.window, batch_size, epoch, seed)
 
     def whole(self) -> Sequence[np.ndarray]:
         """Windows side by side; the last one is shorter where they don't fit."""

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from transferlm.models._next_token_loss import NextTokenLoss
-from transferlm.neural.batching import EpochBatch
+from transferlm.neural.batching import EpochBatch, window_batches
 from transferlm.neural.processes import Share
 from transferlm.neural.readout import Readout
 from transferlm.neural.sampled_softmax import SampledLoss
-from transferlm.seeding import derive
 
 __all__ = ["PackedReader"]
 
@@ -54,13 +53,7 @@ class PackedReader:
 
     def batches(self, epoch: int) -> Sequence[EpochBatch]:
         """Starts of windows in a new order each epoch; they are laid so that the few tokens left over change too."""
-        draw = np.random.default_rng(derive(self.seed, "windows", epoch))
-        count, left = divmod(len(self.stream) - 1, self.window)
-        starts = int(draw.integers(left + 1)) + self.window * draw.permutation(count)
-        return [
-            EpochBatch(epoch, place, starts[first : first + self.batch_size])
-            for place, first in enumerate(range(0, count, self.batch_size))
-        ]
+        return window_batches(len(self.stream) - 1, self.window, self.batch_size, epoch, self.seed)
 
     def tokens(self, batch: EpochBatch) -> int:
         """Tokens that the batch predicts."""

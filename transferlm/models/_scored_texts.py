@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from transferlm.errors import SettingError
-from transferlm.models._causal import Context
-from transferlm.models.base import TokenScores
+from transferlm.models._causal import Context, refuse_context
+from transferlm.models.base import HiddenStates, TokenScores
 from transferlm.text.tokenizers.base import Tokens
 from transferlm.text.windows import windows
 
-__all__ = ["Scored", "TokenScorer", "opening_of", "refuse_context", "scored_texts", "with_end"]
+__all__ = ["Scored", "TokenScorer", "TellsStates", "opening_of", "scored_texts", "with_end"]
 
 
 class Scored(NamedTuple):
@@ -52,14 +52,29 @@ class TokenScorer(Protocol):
         """As `alone`, but after all texts before, those of earlier calls too."""
 
 
-def refuse_context(context: str) -> None:
-    """Check a context.
+class TellsStates(HiddenStates):
+    """A model whose scores of a text and the states behind them are found in one reading."""
 
-    Raises:
-        SettingError: It is neither `text` nor `stream`.
-    """
-    if context not in ("text", "stream"):
-        raise SettingError(f"context {context!r}: choose text or stream")
+    def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
+        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
+
+        Raises:
+            DataError: The model has seen no text yet.
+            SettingError: `context` is neither `text` nor `stream`.
+        """
+        refuse_context(context)
+        return (scores for scores, _ in self._scored(texts, context, states=False))
+
+    def predicting_states(
+        self, texts: Iterable[str], context: Context = "text"
+    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Scores, and the states that the output layer reads, each as it was when its token was scored."""
+        refuse_context(context)
+        return self._scored(texts, context, states=True)
+
+    @abstractmethod
+    def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        """Each text's scores and states; the states of width 0 where they are not asked for."""
 
 
 def scored_texts(

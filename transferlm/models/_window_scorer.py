@@ -105,12 +105,15 @@ class WindowScorer:
         """The places where `wanted` names a token after the one in `block`, row by row."""
         given = torch.from_numpy(block).to(self.device)
         reader = self.module if self._layer is None else self.module.base_model
-        read = reader(input_ids=given, use_cache=False, output_hidden_states=self._kept > 0)
+        # A body gives its last states anyway; a whole module tells them among those of all layers.
+        told = self._kept > 0 and self._layer is None
+        read = reader(input_ids=given, use_cache=False, output_hidden_states=told)
         inside = torch.from_numpy(np.flatnonzero(wanted >= 0)).to(self.device)
         ids = torch.from_numpy(wanted[wanted >= 0]).to(self.device)
         states = np.zeros((len(ids), 0), np.float32)
         if self._kept:
-            states = read.hidden_states[-1].flatten(0, 1)[inside].float().cpu().numpy()
+            last = read.hidden_states[-1] if told else read.last_hidden_state
+            states = last.flatten(0, 1)[inside].float().cpu().numpy()
         scoring = read.logits if self._layer is None else read.last_hidden_state
         return Scored(self._log_probs(scoring.flatten(0, 1), inside, ids), states)
 

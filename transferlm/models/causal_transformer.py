@@ -30,7 +30,7 @@ from transferlm.models._key_value_sampling import KeyValueContinuation, KeyValue
 from transferlm.models._packed import PackedReader
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._sampled import check_softmax, sampled_loss
-from transferlm.models._scored_texts import opening_of, refuse_context, scored_texts
+from transferlm.models._scored_texts import TellsStates, opening_of, scored_texts
 from transferlm.models._training import Training
 from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
@@ -57,7 +57,7 @@ __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Pretrainable, ReadsOn, Encoder):
+class CausalTransformer(Pretrainable, TellsStates, ReadsOn, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -247,28 +247,11 @@ class CausalTransformer(Pretrainable, ReadsOn, Encoder):
         layers[-1] += order[first + 1 :]
         return [order[:first], *layers]
 
-    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
-        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
-
-        A text beyond `max_length`, and every stream, is read in windows that begin half a window before what they
-        score. Begin tokens are given, not predicted: they are no part of a text.
-
-        Raises:
-            DataError: The model has seen no text yet.
-            SettingError: `context` is neither `text` nor `stream`.
-        """
-        return (scores for scores, _ in self._scored(texts, context, states=False))
-
-    def predicting_states(
-        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
-    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        """Scores and states of the top layer, each from the window that its token was scored in."""
-        return self._scored(texts, context, states=True)
-
     def _scored(
         self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        refuse_context(context)
+        # A text beyond `max_length`, and every stream, is read in windows that begin half a window before what they
+        # score. Begin tokens are given, not predicted: they are no part of a text.
         reader = self._reader()
         scorer = WindowScorer(self.module, self.max_length, self._opening(), reader.prefix, states)
         return scored_texts(texts, context, reader.encode_bare, reader.end_id, scorer)

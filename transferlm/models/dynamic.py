@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError
 from transferlm.models._adaptive_reading import AdaptiveReader, gradient_squares, token_stream
-from transferlm.models._causal import Context
-from transferlm.models._scored_texts import Scored, refuse_context
+from transferlm.models._causal import Context, refuse_context
+from transferlm.models._scored_texts import Scored, TellsStates
 from transferlm.models._step_fitting import best_steps
 from transferlm.models._wrapped import Wrapped
-from transferlm.models.base import HiddenStates, Model, ReadsOn, TokenScores, digest, require
+from transferlm.models.base import Model, ReadsOn, TokenScores, digest, require
 from transferlm.neural.dynamic_weights import DynamicWeights
 from transferlm.text.corpus import Corpus
 from transferlm.text.tokenizers.base import Tokens
@@ -35,7 +35,7 @@ _SQUARES = "gradient_squares.safetensors"
 
 
 @dataclass(eq=False)
-class Dynamic(Wrapped, HiddenStates):
+class Dynamic(Wrapped, TellsStates):
     """A causal model with dynamic evaluation (Krause et al. 2018): it learns from every few tokens once it scored them.
 
     The weights take a gradient step after each segment and are drawn back to where training left them. In a stream they
@@ -92,25 +92,9 @@ class Dynamic(Wrapped, HiddenStates):
             made._squares = gradient_squares(made.model.copy(), Corpus.of(texts), made.segment)
         return made
 
-    def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
-        """Nats a token, the end of each text included, each before the weights have learnt from it.
-
-        Raises:
-            DataError: The model has seen no text yet.
-            SettingError: `context` is neither `text` nor `stream`, or steps are so large that the weights run away.
-        """
-        return (scores for scores, _ in self._checked(texts, context, states=False))
-
-    def predicting_states(
-        self, texts: Iterable[str], context: Context = "text"
-    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        """Scores and hidden states, each by the weights of its time."""
-        return self._checked(texts, context, states=True)
-
-    def _checked(
-        self, texts: Iterable[str], context: Context, states: bool
-    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        return map(self._refuse_runaway, self._scored(texts, context, states))
+    def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        # Each token is scored before the weights have learnt from it.
+        return map(self._refuse_runaway, self._read(texts, context, states))
 
     def _refuse_runaway(self, told: tuple[TokenScores, np.ndarray]) -> tuple[TokenScores, np.ndarray]:
         if not np.isfinite(told[0].log_probs).all():
@@ -120,19 +104,13 @@ class Dynamic(Wrapped, HiddenStates):
             )
         return told
 
-    def _scored(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        refuse_context(context)
-        return self._read(texts, self._reader(states), context == "stream")
-
-    def _read(
-        self, texts: Iterable[str], reader: AdaptiveReader, stream: bool
-    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        waiting: deque[Tokens] = deque()
+    def _read(self, texts: Iterable[str], context: Context, states: bool) -> Iterator[tuple[TokenScores, np.ndarray]]:
+        reader, waiting = self._reader(states), deque[Tokens]()
         found = Scored.joined([])
         for tokens in token_stream(reader.model, texts):
             waiting.append(tokens)
             found = Scored.joined([found, reader.read(tokens.ids)])
-            if not stream:
+            if context == "text":
                 found = Scored.joined([found, reader.rest()])
                 reader.restart()
             while waiting and len(found.log_probs) >= len(waiting[0]):
@@ -169,12 +147,13 @@ class Dynamic(Wrapped, HiddenStates):
         Raises:
             DataError: There is no text.
         """
+        refuse_context(context)
         some = self._beginning(Corpus.of(texts), tokens)
 
         def nats(trial: dict[str, float]) -> float:
             twin, total, count = copy.copy(self), 0.0, 0
             twin.adjust(**trial)
-            for scores, _ in twin._scored(some, context, states=False):
+            for scores, _ in twin._read(some, context, states=False):
                 total, count = total - float(scores.log_probs.sum()), count + len(scores.log_probs)
             return total / count if math.isfinite(total) else math.inf
 
@@ -185,7 +164,7 @@ class Dynamic(Wrapped, HiddenStates):
     def _beginning(self, corpus: Corpus, tokens: int) -> list[str]:
         some: list[str] = []
         for window in windows(corpus):
-            for text, found in zip(window, self.tokenizer.encode(window), strict=True):
+            for text, found in zip(window, self.tokenizer.encode_bare(window), strict=True):
                 some.append(text)
                 tokens -= len(found.ids) + 1
                 if tokens <= 0:

@@ -21,7 +21,7 @@ from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
 from transferlm.models._recurrent_settings import PRESETS, check, network, widths
 from transferlm.models._sampled import sampled_loss
-from transferlm.models._scored_texts import refuse_context, scored_texts
+from transferlm.models._scored_texts import TellsStates, scored_texts
 from transferlm.models._stream import RegularisedReader, StreamReader
 from transferlm.models._training import Training
 from transferlm.models.base import (
@@ -49,7 +49,7 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(Pretrainable, ReadsOn, Encoder):
+class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -248,25 +248,9 @@ class Recurrent(Pretrainable, ReadsOn, Encoder):
             groups.append([p for name, p in named if name.endswith(f"_l{layer}")])
         return groups
 
-    def token_scores(self, texts: Iterable[str], context: Literal["text", "stream"] = "text") -> Iterator[TokenScores]:
-        """Nats a token, the end of each text included; in fp32, so that probabilities sum to 1.
-
-        Raises:
-            DataError: The model has seen no text yet.
-            SettingError: `context` is neither `text` nor `stream`.
-        """
-        return (scores for scores, _ in self._scored(texts, context, states=False))
-
-    def predicting_states(
-        self, texts: Iterable[str], context: Literal["text", "stream"] = "text"
-    ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        """Scores and states of the top layer as the output layer reads them, projected onto the embedding's width."""
-        return self._scored(texts, context, states=True)
-
     def _scored(
         self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
-        refuse_context(context)
         reader = self._reader()
         return scored_texts(texts, context, reader.encode, reader.end_id, Scorer(self.module, reader.end_id, states))
 

@@ -10,7 +10,7 @@ import torch
 
 from transferlm.seeding import derive
 
-__all__ = ["Batch", "EpochBatch", "by_length", "collate", "epoch_batches", "shuffled_by_length"]
+__all__ = ["Batch", "EpochBatch", "by_length", "collate", "epoch_batches", "shuffled_by_length", "window_batches"]
 
 POOL = 50
 """Batches that are sorted together: long enough that rows of a batch differ by about a token, short enough that
@@ -80,6 +80,26 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, epoch: int, seed: int) -
     generator = np.random.default_rng(derive(seed, "order", epoch))
     found = shuffled_by_length(lengths, batch_size, generator)
     return [EpochBatch(epoch, place, rows) for place, rows in enumerate(found)]
+
+
+def window_batches(tokens: int, window: int, batch_size: int, epoch: int, seed: int) -> list[EpochBatch]:
+    """One epoch's batches of windows over a stream, in an order that seed and epoch decide; nothing is padded.
+
+    Args:
+        tokens: Length of the stream.
+        window: Tokens of a window, no more than the stream has.
+        batch_size: Windows a batch; the last one may be smaller.
+        epoch: Counted from 0.
+        seed: Decides order and place: windows are laid so that the few tokens left over change too.
+
+    Returns:
+        Batches whose rows are the places where windows begin.
+    """
+    draw = np.random.default_rng(derive(seed, "windows", epoch))
+    count, left = divmod(tokens, window)
+    starts = int(draw.integers(left + 1)) + window * draw.permutation(count)
+    firsts = range(0, count, batch_size)
+    return [EpochBatch(epoch, place, starts[first : first + batch_size]) for place, first in enumerate(firsts)]
 
 
 def by_length(lengths: np.ndarray, tokens: int = 8192, rows: int = 256, enough: int | None = None) -> list[np.ndarray]:
