@@ -28,7 +28,6 @@ def test_a_spring_is_the_gradient_of_its_energy(uniform: bool) -> None:
     anchor.pull(parameters)
     for parameter, gradient in zip(parameters, wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient + 1)
-    assert anchor.energy(parameters) == pytest.approx(energy.item())
 
 
 @pytest.mark.parametrize("uniform", [True, False])
@@ -53,7 +52,7 @@ def test_what_has_no_gradient_is_left_alone() -> None:
 def test_distillation_is_the_divergence_whatever_the_blocks(rows_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     words, temperature = 7, 2.0
-    monkeypatch.setattr(readouts, "_LOGITS", {"cpu": rows_a_block * words})
+    monkeypatch.setattr(readouts, "rows_of_block", lambda *_: rows_a_block)
     old, new = nn.Linear(3, words), nn.Linear(3, words)
     states = torch.randn(5, 3, requires_grad=True)
     targets = torch.zeros(5, dtype=torch.int64)
@@ -76,11 +75,34 @@ def test_a_model_that_is_its_own_teacher_learns_nothing() -> None:
     assert all(g.abs().max() < 1e-6 for g in torch.autograd.grad(loss, list(layer.parameters())))
 
 
-def test_nats_and_draws_of_a_readout() -> None:
+@pytest.mark.parametrize("rows_a_block", [1, 2, 100])
+def test_nats_of_a_readout(rows_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
+    monkeypatch.setattr(readouts, "rows_of_block", lambda *_: rows_a_block)
     layer, states, targets = nn.Linear(3, 7), torch.randn(5, 3), torch.tensor([0, 6, 2, 2, 1])
     found = Readout(states, layer, targets, 7)
-    torch.testing.assert_close(found.nats(), functional.cross_entropy(layer(states), targets, reduction="sum"))
+    nats = found.nats()
+    wanted = functional.cross_entropy(layer(states), targets, reduction="sum")
+    torch.testing.assert_close(nats, wanted)
+    pairs = zip(
+        torch.autograd.grad(nats, layer.parameters()), torch.autograd.grad(wanted, layer.parameters()), strict=True
+    )
+    for own, other in pairs:
+        torch.testing.assert_close(own, other)
+
+
+def test_logits_of_several_blocks_are_not_held_for_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readouts, "rows_of_block", lambda *_: 2)
+    layer, states, held = nn.Linear(3, 7), torch.randn(6, 3), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: held.append(t.shape) or t, lambda t: t):
+        Readout(states, layer, torch.zeros(6, dtype=torch.int64), 7).nats()
+    assert (2, 7) not in held
+
+
+def test_draws_of_a_readout_follow_its_distribution() -> None:
+    torch.manual_seed(0)
+    layer, states = nn.Linear(3, 7), torch.randn(5, 3)
+    found = Readout(states, layer, torch.zeros(5, dtype=torch.int64), 7)
     generator = torch.Generator().manual_seed(0)
     drawn = torch.stack([found.drawn(generator) for _ in range(4000)])
     shares = functional.one_hot(drawn, 7).float().mean(0)

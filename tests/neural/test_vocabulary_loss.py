@@ -118,3 +118,13 @@ def test_blocks_of_a_lent_layer_are_summed_in_fp32(layer: nn.Linear, monkeypatch
         assert found.dtype == torch.bfloat16
         errors.append(float((found.float() - exact).norm()))
     assert errors[0] < 1.5 * errors[1]
+
+
+def test_what_was_used_in_an_evaluation_serves_training_too() -> None:
+    loss, layer = VocabularyLoss(), torch.nn.Linear(3, 5)
+    states, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 4])
+    with torch.inference_mode():
+        judged = float(loss(states, layer.weight, layer.bias, targets))
+    trained = loss(states, layer.weight, layer.bias, targets)
+    trained.backward()
+    assert float(trained.detach()) == pytest.approx(judged)

@@ -180,7 +180,7 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
             reader,
             Settings.of(self),
             penalty=reader.penalty if penalised else None,
-            pace=reader.pace if self.random_lengths else None,
+            pace=reader.pace,
         )
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> StreamReader:

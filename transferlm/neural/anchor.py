@@ -36,13 +36,3 @@ class Anchor:
                 parameter.grad.add_(parameter - home, alpha=self.stiffness)
             else:
                 parameter.grad.addcmul_(parameter - home, self.stiffness[place])
-
-    @torch.no_grad()
-    def energy(self, parameters: Sequence[torch.Tensor]) -> float:
-        """The penalty's value."""
-        whole = 0.0
-        for place, (parameter, home) in enumerate(zip(parameters, self.home, strict=True)):
-            squares = (parameter.detach() - home).square()
-            stiff = self.stiffness if isinstance(self.stiffness, float) else self.stiffness[place]
-            whole += float((squares * stiff).sum(dtype=torch.float64)) / 2
-        return whole

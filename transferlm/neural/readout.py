@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from transferlm.neural.vocabulary_loss import rows_of_block
 
 __all__ = ["Readout"]
-
-_LOGITS = {"cpu": 1 << 21}
-_MORE = 1 << 26
-"""Logits that are held at once, on a processor and elsewhere."""
 
 
 class Readout(NamedTuple):
@@ -32,17 +31,23 @@ class Readout(NamedTuple):
 
     def blocks(self) -> Iterator[slice]:
         """Places a few at a time, so that the logits of all of them never lie in memory together."""
-        rows = max(1, _LOGITS.get(self.states.device.type, _MORE) // self.vocabulary)
+        rows = rows_of_block(self.states, self.vocabulary)
         return (slice(start, start + rows) for start in range(0, len(self.states), rows))
 
     def nats(self, targets: torch.Tensor | None = None) -> torch.Tensor:
-        """Nats of the wanted tokens, summed; those of `targets`, int64 of shape (tokens,), where they are given."""
-        wanted = self.targets if targets is None else targets
-        parts = [
-            functional.cross_entropy(self.score(self.states[part]).float(), wanted[part], reduction="sum")
-            for part in self.blocks()
-        ]
+        """Nats of the wanted tokens, summed; those of `targets`, int64 of shape (tokens,), where they are given.
+
+        With gradients the logits of a block are made again on the way back, where there are several.
+        """
+        wanted, blocks = self.targets if targets is None else targets, list(self.blocks())
+        if len(blocks) == 1 or not torch.is_grad_enabled():
+            parts = [self._nats(part, wanted) for part in blocks]
+        else:
+            parts = [checkpoint(self._nats, part, wanted, use_reentrant=False) for part in blocks]
         return torch.stack(parts).sum()
+
+    def _nats(self, part: slice, wanted: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(self.score(self.states[part]).float(), wanted[part], reduction="sum")
 
     @torch.no_grad()
     def drawn(self, generator: torch.Generator) -> torch.Tensor:

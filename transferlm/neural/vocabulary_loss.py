@@ -29,7 +29,8 @@ class Memory:
         count = torch.Size(shape).numel()
         kept = self._kept.get(name)
         if kept is None or kept.numel() < count or kept.dtype != dtype or kept.device != like.device:
-            kept = self._kept[name] = torch.empty(count, dtype=dtype, device=like.device)
+            with torch.inference_mode(False):  # what is made in an evaluation may serve a training step
+                kept = self._kept[name] = torch.empty(count, dtype=dtype, device=like.device)
         return kept[:count].view(shape)
 
 
