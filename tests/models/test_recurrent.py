@@ -349,3 +349,49 @@ def test_the_vocabulary_tells_whether_it_is_closed(recurrent: Recurrent) -> None
     assert recurrent.vocabulary.closed
     assert recurrent.vocabulary.name.startswith("word, ")
     assert not small(tokenizer=BytePair(vocabulary_size=280)).fit(TEXTS * 20).vocabulary.closed
+
+
+@pytest.fixture
+def marked(review_texts: list[str]) -> Recurrent:
+    """A model whose tokenizer puts marks of its own around a text."""
+    words = BytePair(vocabulary_size=300).fit(review_texts).with_marks()
+    sizes: Any = {"width": 8, "embedding_width": 8, "epochs": 1, "batch_size": 2, "sequence_length": 16}
+    return Recurrent(tokenizer=words, **sizes).fit(review_texts)
+
+
+def by_hand(model: Recurrent, ids: list[int]) -> np.ndarray:
+    """Log-probabilities of each next token, float64 of shape (tokens, vocabulary)."""
+    with torch.inference_mode():
+        states, _ = model.module.states(torch.tensor([ids]))
+        return torch.log_softmax(model.module.logits(states)[0].double(), dim=-1).numpy()
+
+
+def test_marks_before_a_text_are_read_and_not_predicted_and_its_end_counts_once(marked: Recurrent) -> None:
+    reader = marked.tokenizer
+    assert reader is not None
+    assert len(reader.prefix) == 1
+    texts = ["a film", "", "the room was cold"]
+    bare = [[*tokens.ids.tolist(), reader.end_id] for tokens in reader.encode_bare(texts)]
+    opening = [reader.end_id, *reader.prefix.tolist()]
+    for found, ids in zip(marked.token_scores(texts), bare, strict=True):
+        assert found.ids.tolist() == ids
+        wanted = by_hand(marked, [*opening, *ids[:-1]])[1:][np.arange(len(ids)), ids]
+        np.testing.assert_allclose(found.log_probs, wanted, atol=1e-5)
+    stream, places = [reader.end_id], []
+    for ids in bare:
+        stream += reader.prefix.tolist()
+        places.append(np.arange(len(stream) - 1, len(stream) - 1 + len(ids)))
+        stream += ids
+    logs = by_hand(marked, stream[:-1])
+    for found, ids, where in zip(marked.token_scores(texts, "stream"), bare, places, strict=True):
+        np.testing.assert_allclose(found.log_probs, logs[where, ids], atol=1e-5)
+
+
+def test_texts_are_drawn_and_encoded_after_marks_as_they_are_scored(marked: Recurrent) -> None:
+    reader = marked.tokenizer
+    assert reader is not None
+    opening = [reader.end_id, *reader.prefix.tolist()]
+    ids = [*opening, *reader.encode_bare(["the room"])[0].ids.tolist()]
+    np.testing.assert_allclose(marked.next_log_probs(["the room"])[0], by_hand(marked, ids)[-1], atol=1e-5)
+    assert marked.tokenize(["the room"])[0].ids.tolist() == ids
+    assert marked.windows(["the room"])[0].ids.tolist() == ids

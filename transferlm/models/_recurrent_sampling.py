@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
+from transferlm.models._recurrent_network import Network
 from transferlm.models._sampling import HiddenContinuation, put_together
 from transferlm.neural.recurrence import State
 from transferlm.text.tokenizers.base import Tokenizer
@@ -18,19 +18,19 @@ class StateContinuation(HiddenContinuation):
     """A text of the tokens of a tokenizer, after the end token that opens every text.
 
     Args:
-        network: Gives `in_pieces(ids, state)`, `outputs(states)` and `output(outputs)`; it is put into evaluation mode.
+        network: It is put into evaluation mode.
         tokenizer: Writes and reads its tokens.
         prompt: How the text begins.
     """
 
-    def __init__(self, network: nn.Module, tokenizer: Tokenizer, prompt: str) -> None:
+    def __init__(self, network: Network, tokenizer: Tokenizer, prompt: str) -> None:
         self._network, self._tokenizer, self._prompt = network.eval(), tokenizer, prompt
         self._device = next(network.parameters()).device
         self._state: State | None = None
         self._drawn: list[int] = []
         self.end_id = tokenizer.end_id
         self.barred = np.array(sorted(tokenizer.special_ids - {self.end_id}), np.int64)
-        self._read([self.end_id, *tokenizer.encode([prompt])[0].ids.tolist()])
+        self._read([self.end_id, *tokenizer.prefix.tolist(), *tokenizer.encode_bare([prompt])[0].ids.tolist()])
 
     def log_probs(self) -> np.ndarray:
         """The distribution after the last token read."""
@@ -49,9 +49,9 @@ class StateContinuation(HiddenContinuation):
     @torch.inference_mode()
     def _read(self, ids: list[int]) -> None:
         found, given = [], torch.tensor([ids], device=self._device)
-        for states, state in self._network.in_pieces(given, self._state):  # type: ignore[operator]
+        for states, state in self._network.in_pieces(given, self._state):
             self._state = state
-            outputs: torch.Tensor = self._network.outputs(states[0])  # type: ignore[operator]
+            outputs = self._network.outputs(states[0])
             found.append(outputs.cpu().numpy())
         self.hidden = np.concatenate(found)
-        self._logits: torch.Tensor = self._network.output(outputs[-1])  # type: ignore[operator]
+        self._logits: torch.Tensor = self._network.output(outputs[-1])

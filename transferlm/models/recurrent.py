@@ -197,13 +197,17 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
         return token_store(corpus, self._reader(), cache_folder() / "tokens")
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokens after an opening end token, cut at `max_length`."""
-        start = np.array([self._reader().end_id], dtype=np.int32)
-        nowhere = np.zeros((1, 2), dtype=np.int32)
+        """Tokens after those that open a text, cut at `max_length`."""
+        reader, opening = self._reader(), self._opening()
+        nowhere = np.zeros((len(opening), 2), dtype=np.int32)
         return [
-            Tokens(np.concatenate([start, t.ids]), np.concatenate([nowhere, t.offsets]), t.cut)
-            for t in self._reader().encode(texts, max_length=self.max_length)
+            Tokens(np.concatenate([opening, t.ids]), np.concatenate([nowhere, t.offsets]), t.cut)
+            for t in map(reader.bare, reader.encode(texts, max_length=self.max_length + reader.special_count))
         ]
+
+    def _opening(self) -> np.ndarray:
+        """The end of the text before, and what the tokenizer puts before a text (mostly nothing)."""
+        return np.concatenate([np.array([self._reader().end_id], np.int32), self._reader().prefix])
 
     @property
     def encoding_width(self) -> int:
@@ -211,10 +215,9 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
         return 3 * widths(self)[-1]
 
     def frame(self, pair: bool = False) -> Frame:
-        """An end token before a text, and after each text of a pair: the last one has read them both."""
-        end = np.array([self._reader().end_id], dtype=np.int32)
-        nothing = np.empty(0, np.int32)
-        return Frame(end, end if pair else nothing, end if pair else nothing, sees_last=True)
+        """What opens a text, and an end token after each text of a pair: the last one has read them both."""
+        end = np.array([self._reader().end_id] if pair else [], np.int32)
+        return Frame(self._opening(), end, end, sees_last=True)
 
     @property
     def token_width(self) -> int:
@@ -252,7 +255,8 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
         self, texts: Iterable[str], context: Literal["text", "stream"], states: bool
     ) -> Iterator[tuple[TokenScores, np.ndarray]]:
         reader = self._reader()
-        return scored_texts(texts, context, reader.encode, reader.end_id, Scorer(self.module, reader.end_id, states))
+        scorer = Scorer(self.module, reader.end_id, reader.prefix, states)
+        return scored_texts(texts, context, reader.encode_bare, reader.end_id, scorer)
 
     def read_on(self, ids: np.ndarray, state: State | None = None) -> ReadOn:
         """Log-probabilities after each token, with gradients where they are asked for, and the state to go on from."""
@@ -265,21 +269,12 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
-        end = self._reader().end_id
-        rows = []
-        self.module.eval()
-        with torch.inference_mode():
-            for t in self._reader().encode(contexts):
-                ids = torch.from_numpy(np.concatenate([[end], t.ids]).astype(np.int64)[None]).to(self._device)
-                for states, _ in self.module.in_pieces(ids):
-                    last = states[:, -1]
-                logits = self.module.logits(last)
-                rows.append(functional.log_softmax(logits.double(), dim=-1).cpu().numpy()[0])
-        return np.stack(rows) if rows else np.empty((0, len(self._reader())))
+        reader = self._reader()
+        rows = [StateContinuation(self.module, reader, text).log_probs() for text in contexts]
+        return np.stack(rows) if rows else np.empty((0, len(reader)))
 
     def _continuation(self, prompt: str, generator: np.random.Generator) -> StateContinuation:  # noqa: ARG002
-        tokenizer = self._reader()
-        return StateContinuation(self.module, tokenizer, prompt)
+        return StateContinuation(self._body(), self._reader(), prompt)
 
     def write(self, folder: Path) -> None:
         """Weights as safe tensors (a tied table once), and the tokenizer."""
