@@ -107,3 +107,11 @@ def test_draws_of_a_readout_follow_its_distribution() -> None:
     drawn = torch.stack([found.drawn(generator) for _ in range(4000)])
     shares = functional.one_hot(drawn, 7).float().mean(0)
     torch.testing.assert_close(shares, torch.softmax(layer(states), 1).detach(), rtol=0, atol=0.03)
+
+
+def test_a_batch_that_predicts_nothing_costs_nothing_and_goes_the_way_back() -> None:
+    layer, states = nn.Linear(3, 7), torch.randn(0, 3, requires_grad=True)
+    empty = Readout(states, layer, torch.zeros(0, dtype=torch.int64), 7)
+    loss = empty.nats() + distilled(empty, empty)
+    loss.backward()
+    assert loss.item() == 0

@@ -111,6 +111,16 @@ def test_a_memory_holds_each_text_with_the_same_chance() -> None:
     assert np.abs(counts / 400 - 6 / 30).max() < 0.08
 
 
+def test_a_memory_that_passed_texts_over_does_not_favour_later_ones() -> None:
+    counts = np.zeros(30)
+    for seed in range(400):
+        memory = Memory()
+        memory.offer(map(str, range(20)), 6, seed)
+        memory.offer(map(str, range(20, 30)), 25, seed)
+        counts[[int(text) for text in memory.texts]] += 1
+    assert np.abs(counts / 400 - 6 / 30).max() < 0.08
+
+
 @pytest.mark.parametrize(
     ("name", "kept"), [("ElasticWeightConsolidation", "information"), ("OnlineBayes", "posterior")]
 )
@@ -132,3 +142,15 @@ def test_weights_moved_by_another_method_are_told(model: Any) -> None:
     between = tl.updates.ContinuedPretraining(**FAST).update(first, NEW)
     made = tl.updates.ElasticWeightConsolidation(**FAST).update(between, NEW)
     assert any("before another method moved the weights" in note for note in made.lineage.notes)
+
+
+def test_what_a_masked_model_hides_is_what_counts_as_learnt(bert_folder: Path, review_texts: list[str]) -> None:
+    bert: Any = tl.load(bert_folder)
+    bert.add_head(0)
+    made = tl.updates.OnlineBayes(steps=2, information_tokens=50).update(bert, review_texts, OLD)
+    hidden = sum(
+        objective.predictions(batch)
+        for objective in (bert.objective(tl.Corpus(texts)) for texts in (review_texts, OLD))
+        for batch in objective.batches(0)
+    )
+    assert made.kept["posterior"].facts["tokens"] == pytest.approx(hidden, rel=0.1)

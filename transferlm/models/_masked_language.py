@@ -83,6 +83,10 @@ class MaskedReader:
         """Tokens that the batch reads."""
         return self.text.tokens(batch.rows)
 
+    def predictions(self, batch: EpochBatch) -> int:
+        """Tokens that are hidden in the batch."""
+        return sum(len(self.hidden(int(row), batch.epoch)[2]) for row in batch.rows)
+
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a hidden token."""
         total, count = self._total(batch.rows, batch.epoch)

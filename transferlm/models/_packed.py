@@ -59,6 +59,10 @@ class PackedReader:
         """Tokens that the batch predicts."""
         return len(batch.rows) * self.window
 
+    def predictions(self, batch: EpochBatch) -> int:
+        """As many: each token that is read predicts the next."""
+        return self.tokens(batch)
+
     def loss(self, batch: EpochBatch) -> torch.Tensor:
         """Mean nats a token."""
         own = self._share.of(batch.rows)

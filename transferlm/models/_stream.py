@@ -74,6 +74,10 @@ class StreamReader:
         """Tokens of a step."""
         return len(part) * self.lanes
 
+    def predictions(self, part: range) -> int:
+        """As many: each token that is read predicts the next."""
+        return self.tokens(part)
+
     def loss(self, part: range) -> torch.Tensor:
         """Mean nats a token of one step; the state comes from the step before, without its gradients."""
         return self._read(part, self.sampled)[0] * self._weight

@@ -23,6 +23,8 @@ def distilled(student: Readout, teacher: Readout, temperature: float = 1.0) -> t
         teacher: The same places under the old weights; no gradient goes there.
         temperature: 1 compares the distributions as they are; above, what is improbable counts more.
     """
+    if not len(student.states):
+        return student.states.sum()  # of no token: 0
     parts = [
         checkpoint(_divergence, student, teacher, part, temperature, use_reentrant=False) for part in student.blocks()
     ]

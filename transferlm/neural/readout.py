@@ -40,6 +40,8 @@ class Readout(NamedTuple):
         With gradients the logits of a block are made again on the way back, where there are several.
         """
         wanted, blocks = self.targets if targets is None else targets, list(self.blocks())
+        if not blocks:
+            return self.states.sum()  # of no token: 0, and it goes the way back as all others do
         if len(blocks) == 1 or not torch.is_grad_enabled():
             parts = [self._nats(part, wanted) for part in blocks]
         else:

@@ -13,11 +13,10 @@ from transferlm.errors import ModelFolderError
 from transferlm.models._gradient_trained import weights_digest
 from transferlm.models.base import Kept, Model, Objective, SelfSupervised
 from transferlm.neural.fisher import fisher_information
-from transferlm.neural.readout import Readout
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
 
-__all__ = ["WITHOUT_OLD", "Information", "measured"]
+__all__ = ["WITHOUT_OLD", "Information", "a_pass", "measured"]
 
 WITHOUT_OLD = "no old text was given: the information is that of new text under the old model's predictions"
 
@@ -74,7 +73,7 @@ class Information:
 
 def measured(
     model: SelfSupervised, corpus: Corpus, tokens: int, batch_size: int | None, seed: int
-) -> tuple[list[torch.Tensor], float]:
+) -> tuple[list[torch.Tensor], int]:
     """The Fisher information that a corpus gives of a model's weights.
 
     Args:
@@ -89,17 +88,14 @@ def measured(
     """
     objective = model.objective(corpus, derive(seed, "information"), batch_size)
     objective.module.eval()
-    read = 0
-
-    def readout(batch: Any) -> Readout:
-        nonlocal read
-        read += objective.tokens(batch)
-        return objective.readout(batch)
-
     parameters = list(objective.module.parameters())
-    found, predicted = fisher_information(parameters, _again(objective), readout, tokens, derive(seed, "drawn"))
-    a_pass = sum(objective.tokens(batch) for batch in objective.batches(0))
-    return found, a_pass * predicted / max(1, read)
+    found, _ = fisher_information(parameters, _again(objective), objective.readout, tokens, derive(seed, "drawn"))
+    return found, a_pass(objective)
+
+
+def a_pass(objective: Objective) -> int:
+    """Tokens that one pass over an objective's corpus predicts."""
+    return sum(objective.predictions(batch) for batch in objective.batches(0))
 
 
 def _again(objective: Objective) -> Iterator[Any]:

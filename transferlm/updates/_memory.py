@@ -45,10 +45,14 @@ class Memory:
             raise ModelFolderError(f"the model's memory is damaged ({error}): copy the folder again") from None
 
     def offer(self, texts: Iterable[str], room: int, seed: int) -> None:
-        """Take some of the texts in, each ever offered with the same chance; at the most `room` are remembered."""
+        """Take some of the texts in, each ever offered with the same chance; at the most `room` are remembered.
+
+        Once a text was passed over the memory grows no more: what is gone would have no chance at the new room.
+        """
         draw = np.random.default_rng(derive(seed, "memory", self.seen))
         if len(self.texts) > room:
             self.texts = [self.texts[place] for place in np.sort(draw.choice(len(self.texts), room, replace=False))]
+        room = room if self.seen == len(self.texts) else len(self.texts)
         for text in texts:
             self.seen += 1
             place = len(self.texts) if len(self.texts) < room else int(draw.integers(self.seen))

@@ -34,6 +34,10 @@ class Pair:
         """The first one's."""
         return self.own.tokens(batch)
 
+    def predictions(self, batch: Any) -> int:
+        """The first one's."""
+        return self.own.predictions(batch)
+
     def share(self, process: int, processes: int) -> None:  # noqa: ARG002 - a pair is never shared
         """Refused: two losses a batch are not shared among processes yet.
 

@@ -22,6 +22,9 @@ from transferlm.updates.base import at_least
 
 __all__ = ["ExperienceReplay"]
 
+_TOGETHER = 16
+"""Texts that are written side by side between two looks at the progress."""
+
 
 @dataclass(frozen=True)
 class ExperienceReplay(FurtherTraining):
@@ -82,11 +85,12 @@ class ExperienceReplay(FurtherTraining):
                 "experience_replay has no old text: give some, or update a model that keeps a memory; a model that"
                 " predicts hidden tokens can't write text itself"
             )
+        texts: list[str] = []
         with Progress("writing old text", self.written, "texts") as progress:
-            texts = []
-            for number in range(self.written):
-                texts += model.sample(seed=derive(seed, "written", number))
-                progress.advance()
+            while len(texts) < self.written:
+                some = min(_TOGETHER, self.written - len(texts))
+                texts += model.sample(count=some, seed=derive(seed, "written", len(texts)))
+                progress.advance(some)
         texts = [text for text in texts if text.strip()]
         if not texts:
             raise SettingError("experience_replay has no old text, and the model writes none: give some")
@@ -113,6 +117,9 @@ class _Interleaved(Pair):
 
     def tokens(self, batch: tuple[Any, Any]) -> int:
         return self.own.tokens(batch[0]) + self.other.tokens(batch[1])
+
+    def predictions(self, batch: tuple[Any, Any]) -> int:
+        return self.own.predictions(batch[0]) + self.other.predictions(batch[1])
 
     def loss(self, batch: tuple[Any, Any]) -> torch.Tensor:
         return (1 - self.weight) * self.own.loss(batch[0]) + self.weight * self.other.loss(batch[1])

@@ -11,7 +11,7 @@ from transferlm.neural.anchor import Anchor
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
 from transferlm.updates._further_training import Course, FurtherTraining
-from transferlm.updates._information import WITHOUT_OLD, Information, measured
+from transferlm.updates._information import WITHOUT_OLD, Information, a_pass, measured
 from transferlm.updates.base import at_least
 
 __all__ = ["OnlineBayes"]
@@ -50,16 +50,15 @@ class OnlineBayes(FurtherTraining):
         course = super().course(model, new, old, seed)
         posterior = Information.kept(model, _NAME, course.objective)
         if posterior is None:
-            found, a_pass = measured(model, old or new, self.information_tokens, self.batch_size, seed)
-            known = self.old_tokens or a_pass
+            found, tokens = measured(model, old or new, self.information_tokens, self.batch_size, seed)
+            known = self.old_tokens or tokens
             tensors = [self.prior_precision + known * tensor for tensor in found]
             posterior = Information(tensors, "" if old else WITHOUT_OLD, facts={"tokens": known})
             course.decisive = ("" if old is None else old.hash,)
         else:
             course.decisive = (posterior.hash,)
         # What the posterior weighs against the mean loss of a token: the sum of losses is what Bayes' rule speaks of.
-        learnt = sum(course.objective.tokens(batch) for batch in course.objective.batches(0))
-        stiffness = [tensor * (self.strength / learnt) for tensor in posterior.tensors]
+        stiffness = [tensor * (self.strength / max(1, a_pass(course.objective))) for tensor in posterior.tensors]
         course.pull = Anchor(list(course.objective.module.parameters()), stiffness).pull
         course.notes += [posterior.note] * bool(posterior.note)
         course.finish = lambda: self._learnt(model, course, posterior, new, seed)
@@ -67,8 +66,8 @@ class OnlineBayes(FurtherTraining):
 
     def _learnt(self, model: SelfSupervised, course: Course, posterior: Information, new: Corpus, seed: int) -> Lineage:
         """Add the information of the new tokens to the precision, and keep it."""
-        found, a_pass = measured(model, new, self.information_tokens, self.batch_size, seed)
-        tensors = [was + a_pass * now for was, now in zip(posterior.tensors, found, strict=True)]
-        tokens = float(posterior.facts["tokens"]) + a_pass
-        Information(tensors).lay_with(model, _NAME, course.objective, tokens=round(tokens))
-        return Lineage(scores={"tokens known": tokens})
+        found, tokens = measured(model, new, self.information_tokens, self.batch_size, seed)
+        tensors = [was + tokens * now for was, now in zip(posterior.tensors, found, strict=True)]
+        known = int(posterior.facts["tokens"]) + tokens
+        Information(tensors).lay_with(model, _NAME, course.objective, tokens=known)
+        return Lineage(scores={"tokens known": float(known)})

@@ -130,7 +130,10 @@ class Objective(Protocol):
         """That epoch's batches: every epoch equally many, the same ones whenever asked."""
 
     def tokens(self, batch: Any) -> int:
-        """Tokens of a batch, for progress."""
+        """Tokens that a batch reads, for progress."""
+
+    def predictions(self, batch: Any) -> int:
+        """Tokens that a batch predicts: what its mean loss is a mean of."""
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Mean nats a token that is predicted."""
