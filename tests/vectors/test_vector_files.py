@@ -71,6 +71,24 @@ def test_fasttexts_trailing_spaces_and_word2vecs_line_feeds_are_read_over(tmp_pa
     assert one.vectors.tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("header", [b"2 2\r\n", b"2 2 \n", b"2  2\n"])
+def test_headers_are_read_as_loosely_as_gensim_does(header: bytes, tmp_path: Path) -> None:
+    (tmp_path / "v.bin").write_bytes(binary([b"a", b"b"], header))
+    known = KeyedVectors.load_word2vec_format(str(tmp_path / "v.bin"), binary=True)
+    read = read_vectors(tmp_path / "v.bin")
+    assert list(read.words) == known.index_to_key == ["a", "b"]
+    assert np.array_equal(read.vectors, known.vectors)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["v.bin", "v.vec"])
+def test_a_header_that_promises_too_much_allocates_nothing(name: str, tmp_path: Path) -> None:
+    content = binary([b"a", b"b"], b"999999999999 2\n") if name == "v.bin" else b"999999999999 2\na 1 2\nb 3 4\n"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="999,999,999,999"):
+        read_vectors(tmp_path / name)
+
+
 def test_vectors_beyond_one_block_of_the_binary_form_are_whole(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(3000, 200)).astype(np.float32)
     large = WordTable.of([f"word{n}" for n in range(3000)], vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
+from transferlm.vectors import table as words_and_vectors
 from transferlm.vectors.table import WordTable
 
 WORDS = [f"word{n}" for n in range(200)]
@@ -44,7 +46,7 @@ def test_nearest_and_analogies_are_gensims(method: Any, table: WordTable, peer: 
         theirs = search(positive=[b, c], negative=[a], topn=12)
         ours = table.analogy(a, b, c, 12, method)
         assert [word for word, _ in ours] == [word for word, _ in theirs]
-        assert [score for _, score in ours] == pytest.approx([score for _, score in theirs], abs=1e-5)
+        assert [score for _, score in ours] == pytest.approx([score for _, score in theirs], rel=1e-5, abs=1e-5)
         near, known = table.nearest(a, 5), peer.most_similar(a, topn=5)
         assert [word for word, _ in near] == [word for word, _ in known]
         assert [score for _, score in near] == pytest.approx([score for _, score in known], abs=1e-6)
@@ -100,3 +102,19 @@ def test_arrays_give_the_same_table_and_damaged_ones_an_error(table: WordTable) 
             WordTable.from_arrays(damaged)
     with pytest.raises(ValueError, match="read-only"):
         table.vectors[0, 0] = 1
+
+
+def test_neighbours_of_many_words_are_those_of_each(table: WordTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_and_vectors, "_AT_ONCE", 3 * len(WORDS))
+    rows = np.array([5, 0, 199, 7])
+    for row, found in zip(rows, table.neighbours(rows, 6), strict=True):
+        assert {WORDS[near] for near in found} == {word for word, _ in table.nearest(WORDS[row], 6)}
+
+
+def test_lengths_are_computed_without_a_copy_of_the_table() -> None:
+    """A table that is mapped may be larger than memory."""
+    table = WordTable.of([f"word{n}" for n in range(20_000)], np.ones((20_000, 100), np.float32))
+    tracemalloc.start()
+    assert table.lengths[0] == 10
+    assert tracemalloc.get_traced_memory()[1] < table.vectors.nbytes / 4
+    tracemalloc.stop()

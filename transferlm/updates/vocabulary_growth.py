@@ -60,12 +60,11 @@ def _drift(before: WordTable, after: WordTable) -> tuple[float, float]:
     """Mean cosine of the old words' vectors with what they were, and the share of nearest neighbours kept."""
     old = len(before)
     moved = WordTable(before.words, after.vectors[:old])
-    cosines = (before.vectors * moved.vectors).sum(axis=1) / (before.lengths * moved.lengths)
-    shares = [
-        len(_near(before, word) & _near(moved, word)) / min(_NEIGHBOURS, old - 1) for word in before.words[:_ASKED]
-    ]
-    return float(cosines.mean()), float(np.mean(shares)) if old > 1 else 1.0
-
-
-def _near(table: WordTable, word: str) -> set[str]:
-    return {near for near, _ in table.nearest(word, _NEIGHBOURS)}
+    cosines = np.einsum("ij,ij->i", before.vectors, moved.vectors) / (before.lengths * moved.lengths)
+    count = min(_NEIGHBOURS, old - 1)
+    if not count:
+        return float(cosines.mean()), 1.0
+    asked = np.arange(min(_ASKED, old))
+    near, nearer = (table.neighbours(asked, count).tolist() for table in (before, moved))
+    kept = [len({*one} & {*other}) / count for one, other in zip(near, nearer, strict=True)]
+    return float(cosines.mean()), float(np.mean(kept))

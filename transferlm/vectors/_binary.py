@@ -16,7 +16,7 @@ from transferlm.vectors.table import WordTable
 
 __all__ = ["read_binary"]
 
-_HEADER = re.compile(rb"([1-9]\d{0,11}) ([1-9]\d{0,5})\n")
+_HEADER = re.compile(rb"([1-9]\d{0,11}) +([1-9]\d{0,5}) *\r?\n")
 _LONGEST = 1 << 12
 """Bytes in which a word has to end: with more, what is read is no word."""
 _BLOCK = 1 << 20

@@ -21,6 +21,10 @@ _EPSILON = 1e-6
 """Keeps 3CosMul from dividing by 0; gensim's value (Levy & Goldberg 2014 take 0.001, which changes no ranking here)."""
 
 
+_AT_ONCE = 1 << 24
+"""Cosines computed at a time: 67 MB."""
+
+
 @dataclass(frozen=True, eq=False)
 class WordTable:
     """An immutable table of word vectors; it may be memory-mapped, and a look-up then reads one row.
@@ -137,6 +141,22 @@ class WordTable:
             return self._best(self._cosines(self._unit(near)), [near], count)
         return self._best(self._cosines(np.asarray(near, np.float32)), [], count)
 
+    def neighbours(self, rows: np.ndarray, count: int) -> np.ndarray:
+        """Rows of the words nearest to each of many, itself left out, in no order: int64 (rows, count).
+
+        Args:
+            rows: int64 (rows,): of which words.
+            count: Below the number of words.
+        """
+        found = np.empty((len(rows), count), np.int64)
+        step = max(1, _AT_ONCE // len(self))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            scores = (self.vectors[part] / self.lengths[part, None]) @ self.vectors.T / self.lengths
+            scores[np.arange(len(part)), part] = -np.inf
+            found[start : start + step] = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+        return found
+
     def analogy(self, a: str, b: str, c: str, count: int = 1, method: Literal["add", "mul"] = "add") -> Near:
         """What is to `c` as `b` is to `a`: man, king, woman asks for queen; the three are left out.
 
@@ -164,7 +184,7 @@ class WordTable:
     @cached_property
     def lengths(self) -> np.ndarray:
         """Euclidean length of each vector, 1 where it is 0: float32 of shape (words,)."""
-        lengths = np.linalg.norm(self.vectors, axis=1)
+        lengths = np.sqrt(np.einsum("ij,ij->i", self.vectors, self.vectors))  # a norm would copy the whole table
         return np.asarray(np.where(lengths > 0, lengths, np.float32(1)))
 
     @cached_property

@@ -201,12 +201,13 @@ def card(family: str, lineage: storage.Lineage, body: str = "") -> str:
     return "\n".join(head + lines)
 
 
-def digest(*parts: bytes | str) -> str:
-    """SHA-256 over parts, each told apart from the next by its length."""
+def digest(*parts: bytes | memoryview | str) -> str:
+    """SHA-256 over parts, each told apart from the next by its length in bytes; none of them is copied."""
     whole = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        whole.update(len(data).to_bytes(8, "little") + data)
+        whole.update(memoryview(data).nbytes.to_bytes(8, "little"))
+        whole.update(data)
     return whole.hexdigest()
 
 
