@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from transferlm.models.fasttext import FastText
 from transferlm.models.glove import GloVe
 from transferlm.models.word2vec import Word2Vec
 from transferlm.seeding import derive
+from transferlm.storage import file_hash
 from transferlm.text.corpus import Corpus
 from transferlm.text.corpus_sources import Source
 from transferlm.updates.vocabulary_growth import VocabularyGrowth
@@ -141,6 +143,8 @@ def test_too_rare_words_and_unseen_text_are_told(family: str) -> None:
 def test_settings_that_make_no_sense_are_refused(family: str, setting: str) -> None:
     with pytest.raises(SettingError, match=setting):
         FAMILIES[family](**{setting: 0})
+    with pytest.raises(SettingError, match="learning_rate inf"):
+        FAMILIES[family](learning_rate=math.inf)
 
 
 OTHERWISE: dict[str, dict[str, Any]] = {
@@ -194,7 +198,7 @@ def test_new_words_enter_and_survive_saving_and_old_ones_keep_their_places(famil
 def test_counts_lengths_and_what_follows_from_them_are_of_all_the_text(family: str) -> None:
     model: Any = VocabularyGrowth(epochs=1).update(FAMILIES[family]().fit(TEXTS), NEW)
     counted = Counter(word for text in TEXTS + NEW for word in text.split())
-    assert dict(zip(model.table.words, model._counts.tolist(), strict=True)) == counted
+    assert dict(zip(model.table.words, model._state["counts"].tolist(), strict=True)) == counted
     assert np.allclose(model.table.lengths, np.linalg.norm(model.table.vectors, axis=1))
 
 
@@ -208,7 +212,7 @@ def test_thresholds_and_negative_samples_of_a_grown_model_are_those_of_a_new_one
     monkeypatch.setattr(type(model), "_made", lambda self, **given: engines.append(made(self, **given)) or engines[-1])
     model.grow(NEW, epochs=1)
     fresh = made(model, vector_size=8, min_count=1, sample=0.05, sorted_vocab=0, sg=1)
-    fresh.build_vocab_from_freq(dict(zip(model.table.words, model._counts.tolist(), strict=True)))
+    fresh.build_vocab_from_freq(dict(zip(model.table.words, model._state["counts"].tolist(), strict=True)))
     for what in ("count", "sample_int"):
         assert np.array_equal(engines[0].wv.expandos[what], fresh.wv.expandos[what])
     assert np.array_equal(engines[0].cum_table, fresh.cum_table)
@@ -264,13 +268,14 @@ def test_a_vocabulary_orders_new_words_by_count_and_then_by_first_occurrence() -
 # -------------------------------------------------------------------- pretrained tables laid in
 
 
-@pytest.mark.parametrize("family", ["word2vec", "fasttext"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("how", ["trained", "frozen", "overwritten"])
 def test_a_pretrained_table_is_laid_in(family: str, how: Any, tmp_path: Path) -> None:
     table = drawn()
     write_vectors(table, tmp_path / "v.vec")
-    given = {"pretrained": str(tmp_path / "v.vec"), "pretrained_words": how, "subsampling": 0.0}
-    laid, plain = FAMILIES[family](**given).fit(TEXTS).table, FAMILIES[family](subsampling=0.0).fit(TEXTS).table
+    given: dict[str, Any] = {} if family == "glove" else {"subsampling": 0.0}
+    plain = FAMILIES[family](**given).fit(TEXTS).table
+    laid = FAMILIES[family](**given, pretrained=str(tmp_path / "v.vec"), pretrained_words=how).fit(TEXTS).table
     for word in ("film", "good"):
         assert np.allclose(laid.vector(word), table.vector(word), atol=1e-5) == (how != "trained")
         assert laid.vector(word) @ table.vector(word) > 0.5 * np.square(table.vector(word)).sum()
@@ -289,6 +294,30 @@ def test_a_pretrained_table_that_does_not_fit_is_refused(tmp_path: Path) -> None
     tl.models.TfIdf().fit(TEXTS).save(tmp_path / "t")
     with pytest.raises(UnsupportedError, match="is a tfidf model, not word vectors"):
         Word2Vec(**SMALL, pretrained=str(tmp_path / "t")).fit(TEXTS)
+
+
+def test_what_a_model_began_from_stands_in_its_story_with_its_hash(tmp_path: Path) -> None:
+    """Another table under the same name is another story."""
+    hashes = []
+    for number in range(2):
+        table = WordTable.of(["film", "good"], np.full((2, 8), number + 1.0))
+        write_vectors(table, tmp_path / "v.vec")
+        made = lifecycle.pretrain(Word2Vec(**SMALL, pretrained=str(tmp_path / "v.vec")), TEXTS)
+        made.save(tmp_path / "m")
+        (parent,) = tl.load(tmp_path / "m").lineage.parents  # type: ignore[union-attr]
+        assert parent["step"] == "imported"
+        told = {entry["name"]: entry["hash"] for entry in parent["data"]}
+        assert told == {"v.vec": file_hash(tmp_path / "v.vec"), "v.vec, its words and vectors": table.hash}
+        hashes.append(told)
+    assert hashes[0] != hashes[1]
+    assert lifecycle.pretrain(Word2Vec(**SMALL), TEXTS).lineage.parents == []
+
+
+def test_a_model_that_another_began_from_is_its_parent(tmp_path: Path) -> None:
+    lifecycle.pretrain(Word2Vec(**SMALL), TEXTS).save(tmp_path / "first")
+    made = lifecycle.pretrain(GloVe(**SMALL, pretrained=str(tmp_path / "first")), TEXTS)
+    (parent,) = made.lineage.parents
+    assert (parent["step"], parent["method"]["name"]) == ("pretrain", "word2vec")
 
 
 # -------------------------------------------------------------------- files as models

@@ -54,6 +54,7 @@ def pretrain(
         seed=seed,
         notes=trained.notes() if isinstance(trained, CountBased) else [],
     )
+    trained.lineage.parents += [begun.as_json() for begun in trained.begun_from]
     for note in trained.lineage.notes:
         say(note)
     made: Model = trained

@@ -95,7 +95,9 @@ class Similarity:
         judged = np.array([pair[2] for pair in self.pairs])[known]
         for what, values in (("judgements", judged), ("cosines", cosines)):
             if (values == values[0]).all():
-                raise DataError(f"all {what} of the {known.sum():,} pairs that have vectors are {values[0]:g}: no ranks")
+                raise DataError(
+                    f"all {what} of the {known.sum():,} pairs that have vectors are {values[0]:g}: no ranks"
+                )
         rho = float(spearmanr(cosines, judged).statistic)
         return WordScores("spearman", rho, int(known.sum()), len(self.pairs), folded.unknown(*words))
 
@@ -121,7 +123,7 @@ class Analogies:
         folded = _Folded(table)
         words = [[asked[at] for asked in self.questions] for at in range(4)]
         places = np.stack([folded.places(each) for each in words], axis=1)
-        known = (places >= 0).all(axis=1)
+        known = np.all(places >= 0, axis=1)
         if not known.any():
             raise DataError(f"none of {len(self.questions):,} analogies has vectors for its words")
         right = np.zeros(len(known), np.bool_)

@@ -13,7 +13,7 @@ _LARGEST = np.float32(100)
 """Gradients are cut off there, as in the authors' program."""
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _step(
     word: int,
     other: int,
@@ -37,7 +37,7 @@ def _step(
         product += main[at] * context[at]
     off = np.float32(product + main[width] + context[width] - np.float32(math.log(count)))
     weight = np.float32(1.0 if count >= x_max else (count / x_max) ** power)
-    slope, far, wide = weight * off, move[word], move[other]
+    slope, far, wide = weight * off, move[word, 0], move[other, 0]
     for at in range(width):
         one = rate * min(max(slope * context[at], -_LARGEST), _LARGEST)
         two = rate * min(max(slope * main[at], -_LARGEST), _LARGEST)
@@ -46,8 +46,8 @@ def _step(
         main_squares[at] += one * one
         context_squares[at] += two * two
     bias = rate * min(max(slope, -_LARGEST), _LARGEST)
-    main[width] -= far * bias / np.sqrt(main_squares[width])
-    context[width] -= wide * bias / np.sqrt(context_squares[width])
+    main[width] -= move[word, 1] * bias / np.sqrt(main_squares[width])
+    context[width] -= move[other, 1] * bias / np.sqrt(context_squares[width])
     main_squares[width] += bias * bias
     context_squares[width] += bias * bias
     return float(weight) * float(off) * float(off)
@@ -75,7 +75,7 @@ def descend(
         counts: float32 (pairs,), how often they stand together: above 0.
         weights: float32 (2, words, width + 1): vectors and context vectors, the bias last.
         squares: float32 of the same shape: 1 plus the sums of squared steps (AdaGrad).
-        move: float32 (words,): how far each word's weights may move, 1 freely, 0 not at all.
+        move: float32 (words, 2): how far each word's vectors and its biases may move, 1 freely, 0 not at all.
         rate: The learning rate.
         x_max: Counts from which on a pair weighs 1.
         power: Below it a pair weighs (count / x_max) ** power (eq. 9).

@@ -17,7 +17,10 @@ from transferlm.errors import DataError, ModelFolderError
 from transferlm.models.base import Model, WordVectors, digest, made_from
 from transferlm.vectors.table import WordTable
 
-__all__ = ["TableBacked", "factors", "fitting"]
+__all__ = ["Shapes", "TableBacked", "factors", "fitting"]
+
+Shapes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
+"""Name of an array -> its type and shape."""
 
 
 class TableBacked(Model, WordVectors):
@@ -46,7 +49,7 @@ class TableBacked(Model, WordVectors):
         """SHA-256 over hyper-parameters and all arrays."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
         arrays = {} if self._table is None else self._arrays()
-        parts = [np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)]
+        parts = [np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data for name in sorted(arrays)]
         return digest(self.family, settings, *sorted(arrays), *parts)
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from transferlm.errors import SettingError
 from transferlm.models._gensim_trained import GensimTrained
-from transferlm.models._table_backed import factors, fitting
-from transferlm.vectors.table import Near, WordTable
+from transferlm.models._table_backed import Shapes
+from transferlm.vectors.table import Near
 
 __all__ = ["FastText"]
 
@@ -65,9 +65,6 @@ class FastText(GensimTrained):
             raise SettingError(f"n-grams of {self.shortest} to {self.longest} characters: give 1 or more, rising")
         if not 1 <= self.buckets < 2**32:
             raise SettingError(f"buckets {self.buckets}: give 1 or more")
-        self._own: np.ndarray | None = None
-        self._places: np.ndarray | None = None
-        self._ngrams: np.ndarray | None = None
 
     def vectors_of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors, of unknown words from their n-grams: float32 (words, width); and bool (words,), which have one."""
@@ -84,7 +81,7 @@ class FastText(GensimTrained):
         return self.table.nearest(word if unknown is None else unknown, count)
 
     def _from_ngrams(self, word: str) -> np.ndarray | None:
-        places, ngrams = self._ngram_table()
+        places, ngrams = self._state["ngrams.places"], self._state["ngrams.vectors"]
         wanted = self._places_of(word)
         at = np.minimum(np.searchsorted(places, wanted), max(len(places) - 1, 0))
         rows = at[places[at] == wanted] if len(places) else at[:0]
@@ -96,11 +93,6 @@ class FastText(GensimTrained):
 
         return np.array(ft_ngram_hashes(word, self.shortest, self.longest, self.buckets), np.uint32)
 
-    def _ngram_table(self) -> tuple[np.ndarray, np.ndarray]:
-        assert self._places is not None
-        assert self._ngrams is not None
-        return self._places, self._ngrams
-
     # ---------------------------------------------------------------- learning
 
     def _made(self, **settings: Any) -> Any:
@@ -109,12 +101,14 @@ class FastText(GensimTrained):
         return Engine(**settings, min_n=self.shortest, max_n=self.longest, bucket=self.buckets)
 
     def _lay_in(self, engine: Any, plasticity: float) -> None:
-        old, (places, ngrams) = len(self.table), self._ngram_table()
-        engine.wv.vectors_vocab[:old], engine.syn1neg[:old] = self._own, self._context
-        engine.wv.vectors_ngrams[places] = ngrams
-        self._hold(engine, factors(len(engine.wv), old, plasticity))
+        super()._lay_in(engine, plasticity)
+        places = self._state["ngrams.places"]
+        engine.wv.vectors_ngrams[places] = self._state["ngrams.vectors"]
         engine.wv.vectors_ngrams_lockf = np.ones(self.buckets, np.float32)
         engine.wv.vectors_ngrams_lockf[places] = plasticity
+
+    def _lay_in_words(self, engine: Any, old: int) -> None:
+        engine.wv.vectors_vocab[:old] = self._state["own"]
 
     def _hold(self, engine: Any, moving: np.ndarray) -> None:
         engine.wv.vectors_vocab_lockf = moving
@@ -125,23 +119,21 @@ class FastText(GensimTrained):
             ngrams = engine.wv.buckets_word[row]
             engine.wv.vectors_vocab[row] = vector * (len(ngrams) + 1) - engine.wv.vectors_ngrams[ngrams].sum(axis=0)
 
-    def _take(self, engine: Any, words: Sequence[str]) -> None:
-        places = np.unique(np.concatenate([np.zeros(0, np.uint32), *engine.wv.buckets_word]))
-        self._own, self._places = engine.wv.vectors_vocab, places.astype(np.uint32)
-        self._ngrams = engine.wv.vectors_ngrams[places.astype(np.int64)]
+    def _read(self, engine: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         engine.wv.adjust_vectors()
-        self._table = WordTable.of(words, engine.wv.vectors)
+        places = np.unique(np.concatenate([np.zeros(0, np.uint32), *engine.wv.buckets_word])).astype(np.uint32)
+        return engine.wv.vectors, {
+            "context": engine.syn1neg,
+            "own": engine.wv.vectors_vocab,
+            "ngrams.places": places,
+            "ngrams.vectors": engine.wv.vectors_ngrams[places.astype(np.int64)],
+        }
 
-    # ---------------------------------------------------------------- storage
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays, (places, ngrams) = super()._arrays(), self._ngram_table()
-        assert self._own is not None
-        return arrays | {"own": self._own, "ngrams.places": places, "ngrams.vectors": ngrams}
-
-    def _adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
-        super()._adopt(arrays)
-        self._own = fitting(arrays, "own", np.float32, (len(self.table), self.width))
-        count = len(arrays.get("ngrams.places", ()))
-        self._places = fitting(arrays, "ngrams.places", np.uint32, (count,))
-        self._ngrams = fitting(arrays, "ngrams.vectors", np.float32, (count, self.width))
+    def _shapes(self, words: int, arrays: Mapping[str, np.ndarray]) -> Shapes:
+        places = len(arrays.get("ngrams.places", ()))
+        return {
+            "context": (np.float32, (words, self.width)),
+            "own": (np.float32, (words, self.width)),
+            "ngrams.places": (np.uint32, (places,)),
+            "ngrams.vectors": (np.float32, (places, self.width)),
+        }

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from transferlm.errors import DataError, SettingError
-from transferlm.models._glove_kernels import descend
-from transferlm.models._table_backed import TableBacked, factors, fitting
-from transferlm.models.base import GrowingVectors
+from transferlm.models._glove_descent import Descent
+from transferlm.models._table_backed import Shapes, factors
+from transferlm.models._trained_table import Text, TrainedTable
 from transferlm.progress import Progress
-from transferlm.seeding import derive
-from transferlm.text.corpus import Corpus
-from transferlm.vectors.cooccurrence import Pairs, count_pairs
-from transferlm.vectors.table import WordTable
-from transferlm.vectors.vocabulary import Sentences, Vocabulary
+from transferlm.vectors.cooccurrence import LEAST_MEMORY, MOST_WORDS, Pairs, count_pairs
 from transferlm.vectors.words import cut
 
 __all__ = ["GloVe"]
 
-_POWER = 0.75
-"""Pennington et al. 2014, section 3: "a modest improvement over a linear version"."""
 _WIDEST = 1000
-_PART = 1 << 18
-"""Pairs between two looks at the progress."""
+_GIGABYTE = 1 << 30
 
 
 @dataclass(eq=False)
-class GloVe(TableBacked, GrowingVectors):
+class GloVe(TrainedTable):
     """Global vectors (Pennington, Socher & Manning 2014): weighted least squares over a table of co-occurrences.
 
     With X the table, the loss (eq. 8) is the sum over X > 0 of f(X) (w . c + b + d - ln X)^2, f(X) = min(1, (X /
@@ -39,7 +31,7 @@ class GloVe(TableBacked, GrowingVectors):
     = 0.25 and X = 10 weighs 0.1^0.75 = 0.178 at x_max 100 and adds 0.178 (0.25 - 2.303)^2 = 0.749.
 
     The co-occurrences are kept, so that those of new text are added to them, and words may be learnt from all that was
-    read (`vocabulary_growth`). Memory follows the number of different pairs.
+    read (`vocabulary_growth`). Vectors of a pretrained table can be laid in first, half of each as w and half as c.
     """
 
     width: int = 100
@@ -54,148 +46,96 @@ class GloVe(TableBacked, GrowingVectors):
     """Passes over the pairs; 100 suit a width of 300."""
     learning_rate: float = 0.05
     """AdaGrad's step size at the start."""
+    threads: int = 0
+    """How many work at once, 0 as many as there are cores; the result is the same to the bit."""
+    memory: float = 1.0
+    """Gigabytes that counting may take. Beyond them co-occurrences are counted and trained from on disk, in the folder
+    for temporary files; the result is the same to the bit."""
     lowercase: bool = False
     """Read capital letters as small ones."""
     punctuation: bool = False
     """Split punctuation and symbols off as words of their own, for text that was not tokenised before."""
+    pretrained: str | None = None
+    """Word vectors of this width to start from: a file, fetched name or model's folder; none draws all at random."""
+    pretrained_words: Literal["trained", "frozen", "overwritten"] = "trained"
+    """Their vectors are trained on, stay as they are while the rest moves about them, or overwrite the learnt ones."""
 
-    nothing_yet: ClassVar[str] = "these word vectors have seen no text yet: pretrain them first"
+    adjustable: ClassVar[frozenset[str]] = frozenset({"threads", "memory"})
 
     def __post_init__(self) -> None:
-        for name in ("width", "window", "minimum_count", "epochs"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} {getattr(self, name)}: give 1 or more")
+        super().__post_init__()
+        self._at_least_one("window")
         if self.window > _WIDEST:
             raise SettingError(f"window {self.window}: give {_WIDEST:,} or less")
-        for name in ("x_max", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise SettingError(f"{name} {getattr(self, name)}: give a number above 0")
-        self._counts: np.ndarray | None = None
-        self._pairs: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-        self._weights: np.ndarray | None = None
-        self._squares: np.ndarray | None = None
+        if not self.x_max > 0:
+            raise SettingError(f"x_max {self.x_max}: give a number above 0")
+        if self.threads < 0:
+            raise SettingError(f"threads {self.threads}: give 1 or more, or 0 for as many as there are cores")
+        if not self.memory * _GIGABYTE >= LEAST_MEMORY:
+            raise SettingError(f"memory {self.memory}: give gigabytes, 0.001 or more")
 
     # ---------------------------------------------------------------- learning
 
-    @property
-    def trained(self) -> bool:
-        """Whether it has seen text."""
-        return self._table is not None
-
-    def untrained(self, seed: int = 0) -> Self:  # noqa: ARG002 - weights are drawn once the words are known
-        """The same hyper-parameters before any text."""
-        return type(self)(**self.hyper_parameters())
-
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:  # noqa: ARG002
-        """Count words, then pairs, then train.
-
-        Args:
-            corpus: Texts, read twice.
-            seed: Decides the first weights and the order of the pairs.
-            checkpoints: Without effect: after an interruption training starts anew, to the same bits.
-
-        Raises:
-            DataError: No word is frequent enough, or none stands beside another.
-        """
-        fresh = self.untrained(seed)
-        fresh._learn(corpus, derive(seed, "glove"), self.epochs, self.learning_rate, 1.0)
-        self.__dict__.update(fresh.__dict__)
-        return self
-
-    def grow(
-        self,
-        corpus: Iterable[str],
-        seed: int = 0,
-        *,
-        epochs: int = 5,
-        learning_rate: float | None = None,
-        plasticity: float = 1.0,
-    ) -> None:
-        """Add the new text's words and co-occurrences, then train on all that was counted.
-
-        A new word must be read `minimum_count` times in the new text; what the old text said of it was not kept.
-        """
-        if not self.trained:
-            raise DataError(self.nothing_yet)
-        rate = self.learning_rate if learning_rate is None else learning_rate
-        self._learn(corpus, derive(seed, "glove", "grow"), epochs, rate, plasticity)
-
-    def _learn(self, corpus: Iterable[str], seed: int, epochs: int, rate: float, plasticity: float) -> None:
-        corpus = Corpus.of(corpus)
-        sentences = Sentences(corpus, self.lowercase, self.punctuation)
-        vocabulary, _ = self._vocabulary().with_text(sentences, self.minimum_count)
-        pairs = self._known_pairs().merge(self._count(corpus, vocabulary))
+    def _engine(self, text: Text) -> Descent:
+        """Pairs counted, weights drawn from -0.5 to 0.5 over the width, squares of 1."""
+        if len(text.vocabulary) > MOST_WORDS:
+            raise DataError(f"{len(text.vocabulary):,} words: give a higher minimum_count, {MOST_WORDS:,} can be held")
+        pairs = self._count(text)
         if not len(pairs):
             raise DataError("no two known words stand near one another: there is nothing to learn from")
-        weights, squares = self._started(len(vocabulary), seed)
-        first, second = pairs.rows
-        counts = pairs.counts.astype(np.float32)
-        old = 0 if self._table is None else len(self._table)
-        move = factors(len(vocabulary), old, plasticity)
-        entries = 2 * len(pairs) - int(np.count_nonzero(first == second))
-        with Progress("training GloVe", epochs * len(pairs), "pairs") as progress:
-            for epoch in range(epochs):
-                order, loss = np.random.default_rng(derive(seed, epoch)).permutation(len(pairs)), 0.0
-                for start in range(0, len(order), _PART):
-                    part = order[start : start + _PART]
-                    loss += descend(
-                        part, first, second, counts, weights, squares, move, np.float32(rate), self.x_max, _POWER
-                    )
-                    progress.advance(len(part))
-                progress.advance(0, f"loss {loss / entries:.4f}")
-        self._counts, self._pairs = vocabulary.counts, (first, second, counts)
-        self._weights, self._squares = weights, squares
-        self._table = WordTable.of(vocabulary.words, weights[0, :, :-1] + weights[1, :, :-1])
+        shape = (2, len(text.vocabulary), self.width + 1)
+        weights = (np.random.default_rng(text.seed).random(shape, np.float32) - np.float32(0.5)) / np.float32(
+            self.width
+        )
+        return Descent(pairs, weights, np.ones(shape, np.float32), self.x_max, text.seed, self.threads)
 
-    def _count(self, corpus: Corpus, vocabulary: Vocabulary) -> Pairs:
-        row_of = {word: row for row, word in enumerate(vocabulary.words)}
+    def _count(self, text: Text) -> Pairs:
+        """The co-occurrences of the text, and of all that was read before."""
+        row_of = {word: row for row, word in enumerate(text.vocabulary.words)}
 
         def rows(progress: Progress) -> Iterator[np.ndarray]:
-            for text in corpus:
-                words = cut(text, self.lowercase, self.punctuation)
+            for each in text.corpus:
+                words = cut(each, self.lowercase, self.punctuation)
                 yield np.fromiter((row_of.get(word, -1) for word in words), np.int64, len(words))
                 progress.advance()
 
-        with Progress("counting pairs of words", corpus.survey().texts, "texts") as progress:
-            return count_pairs(rows(progress), self.window)
+        before = self._pairs() if self.trained else None
+        with Progress("counting pairs of words", text.corpus.survey().texts, "texts") as progress:
+            return count_pairs(rows(progress), self.window, before, int(self.memory * _GIGABYTE))
 
-    def _started(self, words: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights drawn from -0.5 to 0.5 over the width and squares of 1, those of old words as they were."""
-        shape = (2, words, self.width + 1)
-        weights = (np.random.default_rng(seed).random(shape, np.float32) - np.float32(0.5)) / np.float32(self.width)
-        squares = np.ones(shape, np.float32)
-        if self._weights is not None:
-            old = self._weights.shape[1]
-            weights[:, :old], squares[:, :old] = self._weights, self._squares
-        return weights, squares
+    def _pairs(self) -> Pairs:
+        pairs = Pairs(*(self._state[f"pairs.{name}"] for name in ("first", "second", "counts")))
+        pairs.check(len(self.table))
+        return pairs
 
-    def _vocabulary(self) -> Vocabulary:
-        if self._table is None or self._counts is None:
-            return Vocabulary.empty()
-        return Vocabulary(self._table.words, self._counts)
+    def _lay_in(self, engine: Descent, plasticity: float) -> None:
+        old = len(self.table)
+        engine.weights[:, :old], engine.squares[:, :old] = self._state["weights"], self._state["squares"]
+        engine.moving[:] = factors(engine.weights.shape[1], old, plasticity)[:, None]
 
-    def _known_pairs(self) -> Pairs:
-        return Pairs.empty() if self._pairs is None else Pairs.of_rows(*self._pairs)
+    def _hold(self, engine: Descent, moving: np.ndarray) -> None:
+        engine.moving[:, 0] = moving  # biases tell how frequent a word is in this text, and are no part of its vector
+
+    def _set_vectors(self, engine: Descent, rows: np.ndarray, vectors: np.ndarray) -> None:
+        engine.weights[:, rows, :-1] = vectors / 2
+
+    def _run(self, engine: Descent, text: Text, epochs: int, rate: float) -> None:  # noqa: ARG002
+        engine.run(epochs, rate)
 
     # ---------------------------------------------------------------- storage
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = super()._arrays()
-        assert self._pairs is not None
-        first, second, together = self._pairs
-        kept = {"counts": self._counts, "pairs.first": first, "pairs.second": second, "pairs.counts": together}
-        kept |= {"weights": self._weights, "squares": self._squares}
-        return arrays | {name: array for name, array in kept.items() if array is not None}
+    def _read(self, engine: Descent) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        pairs = engine.pairs
+        kept = {"pairs.first": pairs.first, "pairs.second": pairs.second, "pairs.counts": pairs.counts}
+        vectors = engine.weights[0, :, :-1] + engine.weights[1, :, :-1]
+        return vectors, kept | {"weights": engine.weights, "squares": engine.squares}
 
-    def _adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
-        words, pairs = len(self.table), (len(arrays.get("pairs.counts", ())),)
-        fitting(arrays, "vectors", np.float32, (words, self.width))
-        self._counts = fitting(arrays, "counts", np.int64, (words,))
-        self._pairs = (
-            fitting(arrays, "pairs.first", np.uint32, pairs),
-            fitting(arrays, "pairs.second", np.uint32, pairs),
-            fitting(arrays, "pairs.counts", np.float32, pairs),
-        )
-        shape = (2, words, self.width + 1)
-        self._weights = fitting(arrays, "weights", np.float32, shape)
-        self._squares = fitting(arrays, "squares", np.float32, shape)
+    def _shapes(self, words: int, arrays: Mapping[str, np.ndarray]) -> Shapes:
+        pairs, weights = (len(arrays.get("pairs.counts", ())),), (2, words, self.width + 1)
+        return {
+            "pairs.first": (np.uint32, pairs),
+            "pairs.second": (np.uint32, pairs),
+            "pairs.counts": (np.float32, pairs),
+            "weights": (np.float32, weights),
+            "squares": (np.float32, weights),
+        }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from transferlm.models._gensim_trained import GensimTrained
-from transferlm.models._table_backed import factors
-from transferlm.vectors.table import WordTable
+from transferlm.models._table_backed import Shapes
 
 __all__ = ["Word2Vec"]
 
@@ -56,10 +55,8 @@ class Word2Vec(GensimTrained):
 
         return Engine(**settings)
 
-    def _lay_in(self, engine: Any, plasticity: float) -> None:
-        old = len(self.table)
-        engine.wv.vectors[:old], engine.syn1neg[:old] = self.table.vectors, self._context
-        self._hold(engine, factors(len(engine.wv), old, plasticity))
+    def _lay_in_words(self, engine: Any, old: int) -> None:
+        engine.wv.vectors[:old] = self.table.vectors
 
     def _hold(self, engine: Any, moving: np.ndarray) -> None:
         engine.wv.vectors_lockf = moving
@@ -67,5 +64,8 @@ class Word2Vec(GensimTrained):
     def _set_vectors(self, engine: Any, rows: np.ndarray, vectors: np.ndarray) -> None:
         engine.wv.vectors[rows] = vectors
 
-    def _take(self, engine: Any, words: Sequence[str]) -> None:
-        self._table = WordTable.of(words, engine.wv.vectors)
+    def _read(self, engine: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return engine.wv.vectors, {"context": engine.syn1neg}
+
+    def _shapes(self, words: int, arrays: Mapping[str, np.ndarray]) -> Shapes:  # noqa: ARG002
+        return {"context": (np.float32, (words, self.width))}

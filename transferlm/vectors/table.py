@@ -12,7 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
 
-__all__ = ["Near", "WordTable"]
+__all__ = ["Near", "WordTable", "read_only"]
 
 Near = list[tuple[str, float]]
 """Words and their scores, the best first."""
@@ -52,7 +52,7 @@ class WordTable:
         vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
         if vectors.shape[0] != len(words) or not vectors.size:
             raise DataError(f"{len(words):,} words for vectors of shape {vectors.shape}: one vector a word is needed")
-        table = cls(words, _read_only(vectors))
+        table = cls(words, read_only(vectors))
         if len(table._row_of) != len(words):
             twice = next(word for row, word in enumerate(words) if table._row_of[word] != row)
             raise DataError(f"the word {twice!r} is there twice")
@@ -79,7 +79,7 @@ class WordTable:
         if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != len(words):
             found = f"{len(words):,} words and vectors of {vectors.dtype} {vectors.shape}"
             raise ModelFolderError(f"the word vectors are damaged ({found}): copy the model again")
-        return cls(words, _read_only(vectors))
+        return cls(words, read_only(vectors))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What to store: `words`, uint8, parted by line feeds; and `vectors`."""
@@ -217,7 +217,8 @@ class WordTable:
         return [(self.words[row], float(scores[row])) for row in best.tolist() if row not in left_out][:count]
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view that can't be written to."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
@@ -170,6 +170,11 @@ class Trainable(FromScratch):
         if name not in cls.presets:
             raise SettingError(f"{catalog.name_of(cls)} has no preset {name!r}: {alternatives(name, cls.presets)}")
         return cls(**{**cls.presets[name], **changes})
+
+    @property
+    def begun_from(self) -> Sequence[storage.Lineage]:
+        """Lineages of what training began from besides chance: its model's parents; most families have none."""
+        return ()
 
     @abstractmethod
     def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:
