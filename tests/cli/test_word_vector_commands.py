@@ -52,6 +52,22 @@ def test_nearest_and_analogies_as_tables(run: Run, vectors: Path) -> None:
     )
 
 
+def test_how_alike_words_are(run: Run, vectors: Path) -> None:
+    told = run("nearest", vectors, "king", "queen", "film", "--similarity", "--json")
+    assert json.loads(told.out) == {
+        "similarity": [
+            {"words": ["king", "queen"], "cosine": pytest.approx(0.5)},
+            {"words": ["king", "film"], "cosine": 0},
+            {"words": ["queen", "film"], "cosine": 0},
+        ]
+    }
+    assert "0.5000" in run("nearest", vectors, "king", "queen", "--similarity").out
+    told = run("nearest", vectors, "king", "--similarity")
+    assert (told.code, "takes two words or more" in told.err) == (2, True)
+    told = run("nearest", vectors, "king", "queen", "film", "--similarity", "--analogy")
+    assert (told.code, "ask one at a time" in told.err) == (2, True)
+
+
 def test_what_can_not_be_asked(run: Run, vectors: Path, tmp_path: Path) -> None:
     told = run("nearest", vectors, "man", "king", "--analogy")
     assert (told.code, "takes three words" in told.err) == (2, True)
@@ -69,9 +85,26 @@ def test_what_can_not_be_asked(run: Run, vectors: Path, tmp_path: Path) -> None:
 def test_evaluated_on_pairs_and_analogies(run: Run, vectors: Path, tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text("king queen 9\nking man 10\nking film 1\nking unheard 5\n")
     told = run("evaluate", vectors, tmp_path / "pairs.txt", "--json")
-    assert json.loads(told.out) == {"scores": {"spearman": 1.0, "known": 3, "total": 4}}
-    (tmp_path / "analogies.txt").write_text(": family\nman king woman queen\n")
-    assert "1 of 1" in run("evaluate", vectors, tmp_path / "analogies.txt").out
+    assert json.loads(told.out) == {"scores": {"spearman": 1.0, "known": 3, "total": 4, "unknown": ["unheard"]}}
+    assert "unheard" in run("evaluate", vectors, tmp_path / "pairs.txt").out
+    (tmp_path / "analogies.txt").write_text(": family\nman king woman queen\n: films\na b c film\n")
+    told = run("evaluate", vectors, tmp_path / "analogies.txt")
+    rows = [" ".join(line.replace("│", " ").split()) for line in told.out.splitlines()]
+    assert {"family 1.0000 1 of 1", "films - 0 of 1"} <= set(rows)
+    assert "a, b, c" in told.out
+
+
+def test_of_many_unknown_words_some_are_named_and_json_names_all(run: Run, vectors: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("king queen 9\nking film 1\n" + "".join(f"king far{n} 3\n" for n in range(20)))
+    told = " ".join(run("evaluate", vectors, path).out.split())
+    assert "far7 and 12 more (--json names all)" in told
+    assert "far8" not in told
+    assert len(json.loads(run("evaluate", vectors, path, "--json").out)["scores"]["unknown"]) == 20
+
+
+def test_words_are_scored_on_words_only(run: Run, vectors: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("king queen 9\nking film 1\n")
     told = run("evaluate", vectors, tmp_path / "pairs.txt", "--cache")
     assert (told.code, "--cache is for language models" in told.err) == (2, True)
     told = run("evaluate", vectors, vectors)

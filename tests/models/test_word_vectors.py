@@ -70,6 +70,13 @@ def test_fasttext_is_gensims_for_known_words_and_for_unknown_ones_of_known_n_gra
     assert np.allclose(unknown[0], peer.wv.vectors_ngrams[shared].mean(axis=0), atol=1e-7)
     assert not unknown[1].any()
     assert ours.nearest("goo", 1)[0][0] in WORDS
+    assert ours.similarity("goo", "film") == pytest.approx(
+        float(unknown[0] @ ours.table.vector("film"))
+        / float(np.linalg.norm(unknown[0]) * np.linalg.norm(ours.table.vector("film")))
+    )
+    assert len(ours.analogy("goo", "the", "film", 6)) == 6
+    with pytest.raises(DataError, match="no vector for the word 'xyzzy'"):
+        ours.analogy("xyzzy", "the", "film")
 
 
 def test_words_at_the_end_of_long_texts_are_read() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from transferlm.task_model import Scores
     from transferlm.text.corpus import Corpus
 
+_UNKNOWN = 8
+"""Words without vectors that are named."""
 _WIDEST = 12
 """Labels up to which the confusion matrix is drawn; with more, --json holds it."""
 
@@ -138,7 +140,19 @@ def _show_words(found: WordScores, title: str, as_json: bool) -> None:
         return
     name = {"spearman": "Spearman's correlation with people", "accuracy": "analogies answered rightly"}[found.measure]
     rows = [[name, f"{found.value:.4f}"], ["of those with vectors", f"{found.known:,} of {found.total:,}"]]
+    if found.unknown:
+        shown = ", ".join(found.unknown[:_UNKNOWN])
+        more = (
+            f" and {len(found.unknown) - _UNKNOWN:,} more (--json names all)" if len(found.unknown) > _UNKNOWN else ""
+        )
+        rows.append(["words without one", f"{shown}{more}"])
     show_table(title, ["figure", "value"], rows)
+    if found.sections:
+        kinds = [
+            [kind, "-" if own.accuracy is None else f"{own.accuracy:.4f}", f"{own.known:,} of {own.total:,}"]
+            for kind, own in found.sections.items()
+        ]
+        show_table("by kind", ["kind", "answered rightly", "with vectors"], kinds)
 
 
 def _show_task(found: Scores, title: str, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from transferlm.errors import SettingError
 from transferlm.models._gensim_trained import GensimTrained
 from transferlm.models._table_backed import Shapes
-from transferlm.vectors.table import Near
+from transferlm.vectors.table import Asked
 
 __all__ = ["FastText"]
 
@@ -75,10 +75,9 @@ class FastText(GensimTrained):
                 vectors[row], known[row] = found, True
         return vectors, known
 
-    def nearest(self, word: str, count: int = 10) -> Near:
-        """The words nearest to a word, which may be unknown if it shares n-grams with known ones."""
+    def _asked(self, word: str) -> Asked:
         unknown = None if word in self.table else self._from_ngrams(word)
-        return self.table.nearest(word if unknown is None else unknown, count)
+        return word if unknown is None else unknown
 
     def _from_ngrams(self, word: str) -> np.ndarray | None:
         places, ngrams = self._state["ngrams.places"], self._state["ngrams.vectors"]

@@ -12,10 +12,13 @@ import numpy as np
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
 
-__all__ = ["Near", "WordTable", "read_only"]
+__all__ = ["Asked", "Near", "WordTable", "read_only"]
 
 Near = list[tuple[str, float]]
 """Words and their scores, the best first."""
+
+Asked = str | np.ndarray
+"""A word, or any vector of shape (width,)."""
 
 _EPSILON = 1e-6
 """Keeps 3CosMul from dividing by 0; gensim's value (Levy & Goldberg 2014 take 0.001, which changes no ranking here)."""
@@ -118,15 +121,15 @@ class WordTable:
         """
         return np.asarray(self.vectors[self._known(word)])
 
-    def similarity(self, one: str, other: str) -> float:
-        """Cosine between two words' vectors; 0 where one is all zeros.
+    def similarity(self, one: Asked, other: Asked) -> float:
+        """Cosine between two words' vectors, or any two; 0 where one is all zeros.
 
         Raises:
             DataError: A word has no vector.
         """
         return float(self._unit(one) @ self._unit(other))
 
-    def nearest(self, near: str | np.ndarray, count: int = 10) -> Near:
+    def nearest(self, near: Asked, count: int = 10) -> Near:
         """The words whose vectors have the largest cosine with a word's (which is left out), or with a vector.
 
         Args:
@@ -137,9 +140,7 @@ class WordTable:
             DataError: The word has no vector.
             SettingError: `count` is below 1.
         """
-        if isinstance(near, str):
-            return self._best(self._cosines(self._unit(near)), [near], count)
-        return self._best(self._cosines(np.asarray(near, np.float32)), [], count)
+        return self._best(self._cosines(self._unit(near)), [near], count)
 
     def neighbours(self, rows: np.ndarray, count: int) -> np.ndarray:
         """Rows of the words nearest to each of many, itself left out, in no order: int64 (rows, count).
@@ -157,11 +158,11 @@ class WordTable:
             found[start : start + step] = np.argpartition(-scores, count - 1, axis=1)[:, :count]
         return found
 
-    def analogy(self, a: str, b: str, c: str, count: int = 1, method: Literal["add", "mul"] = "add") -> Near:
+    def analogy(self, a: Asked, b: Asked, c: Asked, count: int = 1, method: Literal["add", "mul"] = "add") -> Near:
         """What is to `c` as `b` is to `a`: man, king, woman asks for queen; the three are left out.
 
         Args:
-            a: The word that is left behind.
+            a: The word that is left behind; each of the three may be any vector instead.
             b: What it is to.
             c: What the answer is to.
             count: Most words given.
@@ -198,8 +199,10 @@ class WordTable:
         hint = f": did you mean {near!r}?" if near else f" among {len(self):,}"
         raise DataError(f"there is no vector for the word {word!r}{hint}")
 
-    def _unit(self, word: str) -> np.ndarray:
-        row = self._known(word)
+    def _unit(self, asked: Asked) -> np.ndarray:
+        if not isinstance(asked, str):
+            return np.asarray(asked, np.float32) / np.float32(np.linalg.norm(asked) or 1)
+        row = self._known(asked)
         return np.asarray(self.vectors[row] / self.lengths[row])
 
     def _cosines(self, vector: np.ndarray) -> np.ndarray:
@@ -207,13 +210,13 @@ class WordTable:
         length = float(np.linalg.norm(vector))
         return np.asarray(self.vectors @ (vector / (length or 1.0)) / self.lengths)
 
-    def _best(self, scores: np.ndarray, without: Sequence[str], count: int) -> Near:
+    def _best(self, scores: np.ndarray, without: Sequence[Asked], count: int) -> Near:
         if count < 1:
             raise SettingError(f"count {count}: give 1 word or more")
-        taken = min(count + len(without), len(self))
+        left_out = {self._row_of[word] for word in without if isinstance(word, str)}
+        taken = min(count + len(left_out), len(self))
         best = np.argpartition(-scores, taken - 1)[:taken]
         best = best[np.lexsort((best, -scores[best]))]
-        left_out = set(self.rows(without).tolist())
         return [(self.words[row], float(scores[row])) for row in best.tolist() if row not in left_out][:count]
 
 

@@ -14,7 +14,7 @@ from transferlm.models._contract.model import Trainable
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from transferlm.vectors.table import Near, WordTable
+    from transferlm.vectors.table import Asked, Near, WordTable
 
 __all__ = ["Encoder", "Encoding", "GrowingVectors", "WordVectors"]
 
@@ -77,7 +77,27 @@ class WordVectors(Encoder):
         Raises:
             DataError: The word has no vector.
         """
-        return self.table.nearest(word, count)
+        return self.table.nearest(self._asked(word), count)
+
+    def analogy(self, a: str, b: str, c: str, count: int = 1) -> Near:
+        """What is to `c` as `b` is to `a` (`WordTable.analogy`).
+
+        Raises:
+            DataError: A word has no vector.
+        """
+        return self.table.analogy(self._asked(a), self._asked(b), self._asked(c), count)
+
+    def similarity(self, one: str, other: str) -> float:
+        """Cosine between two words' vectors.
+
+        Raises:
+            DataError: A word has no vector.
+        """
+        return self.table.similarity(self._asked(one), self._asked(other))
+
+    def _asked(self, word: str) -> Asked:
+        """How the table is asked for a word; families that make vectors of unknown words give these."""
+        return word
 
     @property
     def encoding_width(self) -> int:
