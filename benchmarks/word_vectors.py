@@ -90,12 +90,18 @@ def measure(train: Callable[[Corpus, int], WordTable], corpus: Corpus, data: Pat
     table = train(corpus, seed)
     seconds = time.perf_counter() - started
     return {
-        "similarity": read_word_file(data / "words" / "EN-WS-353-ALL.txt").score(table).to_json(),
-        "analogies": read_word_file(data / "words" / "questions-words.txt").score(table).to_json(),
+        "similarity": _figures(data / "words" / "EN-WS-353-ALL.txt", table),
+        "analogies": _figures(data / "words" / "questions-words.txt", table),
         "vocabulary": len(table),
         "words": words,
         "seconds": seconds,
     }
+
+
+def _figures(path: Path, table: WordTable) -> dict[str, float]:
+    """What is measured on a file of judged words: numbers alone, as the words are the file's authors'."""
+    told = read_word_file(path).score(table).to_json()
+    return {name: figure for name, figure in told.items() if isinstance(figure, int | float)}
 
 
 def spread(values: list[float]) -> float:
