@@ -50,6 +50,9 @@ def test_squad_1_and_2(tmp_path: Path) -> None:
 
 
 def test_cmrcs_own_form_and_json_lines_and_datasets_give_the_same(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from pandas import DataFrame
+
     context = "莱茵河流经科隆。"
     own = [{"context_text": context, "qas": [{"query_id": "a", "query_text": "哪里？", "answers": ["科隆", "科隆"]}]}]
     cmrc = tmp_path / "cmrc.json"
@@ -59,7 +62,7 @@ def test_cmrcs_own_form_and_json_lines_and_datasets_give_the_same(tmp_path: Path
     lines.write_text(json.dumps({"question": "哪里？", "context": context, "answers": answers}) + "\n")
     columns = {"text": ["科隆", "科隆"], "answer_start": [5, 5]}
     rows = [{"question": "哪里？", "context": context, "answers": columns}]
-    read = [QuestionAnswering().read(source) for source in (cmrc, lines, rows)]
+    read = [QuestionAnswering().read(source) for source in (cmrc, lines, rows, Dataset.from_list(rows), DataFrame(rows))]
     assert [list(row) for row in read[0].targets] == [[(5, 7, "科隆")] * 2]
     assert len({examples.hash for examples in read}) == 1
 

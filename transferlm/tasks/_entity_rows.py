@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.tasks._predictions import Entity
-from transferlm.tasks._tables import listed, place_of
+from transferlm.tasks._tables import listed, place_of, records
 from transferlm.tasks._tag_schemes import Tag, breaks, chunks, parsed, scheme_of
 from transferlm.text.conll import Columns, joined, read_columns
-from transferlm.text.files import existing, refuse_half_characters
-from transferlm.text.json_lines import json_objects
+from transferlm.text.files import refuse_half_characters
 from transferlm.text.readers import format_of
 
 __all__ = ["EntityRow", "EntityRows", "Fault"]
@@ -63,29 +62,22 @@ class EntityRows:
             DataError: The file can't be read as it is.
         """
         if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            return Found([self._spans(line, record, fault) for line, record in self._records(source)], [], [])
+            return Found([self._spans(line, record, fault) for line, record in records(source, self.encoding)], [], [])
         columns = read_columns(source, self.encoding, self.token_column, self.tag_column)
         return self._tagged(columns, fault)
 
     def texts(self, source: Any) -> Iterator[str]:
         """The texts alone, of a file that may be without entities."""
         if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            for line, record in self._records(source):
+            for line, record in records(source, self.encoding):
                 yield self._text(record, line, place_of(source))
             return
         columns = read_columns(source, self.encoding, self.token_column, self.token_column)
         for sentence in columns.sentences:
             yield joined(sentence.tokens, columns.by_character)[0]
 
-    def _records(self, source: Any) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        if isinstance(source, str | Path):
-            return json_objects(existing(source), self.encoding)
-        if hasattr(source, "to_dict") and hasattr(source, "columns"):
-            source = source.to_dict("records")
-        return enumerate(source, start=1)
-
     def _text(self, record: Mapping[str, Any], line: int, where: str) -> str:
-        text = record.get(self.text_column) if isinstance(record, Mapping) else None
+        text = record.get(self.text_column)
         if not isinstance(text, str) or not text.strip():
             raise DataError("no text stands there", path=where, line=line, column=self.text_column)
         refuse_half_characters(text, where, line)

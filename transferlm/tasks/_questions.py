@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.tasks._predictions import Gold
-from transferlm.tasks._tables import listed, place_of
+from transferlm.tasks._tables import listed, place_of, records
 from transferlm.text.files import existing, numbered_lines, refuse_half_characters
-from transferlm.text.json_lines import json_objects, json_of
+from transferlm.text.json_lines import json_of
 from transferlm.text.readers import format_of
 
 __all__ = ["Question", "Questions"]
@@ -86,13 +86,7 @@ class Questions:
             content = "\n".join(line for _, line in numbered_lines(path, self.encoding))
             yield from _squad(json_of(content, path), path)
             return
-        yield from (self._row(line, record) for line, record in self._records())
-
-    def _records(self) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        if isinstance(self.source, str | Path):
-            return json_objects(existing(self.source), self.encoding)
-        rows = self.source.to_dict("records") if hasattr(self.source, "to_dict") else self.source
-        return enumerate(rows, start=1)
+        yield from (self._row(line, record) for line, record in records(self.source, self.encoding))
 
     def _row(self, line: int, record: Mapping[str, Any]) -> _Given:
         question, context, answers = (record.get(name) for name in self.columns)
