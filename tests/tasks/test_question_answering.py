@@ -62,15 +62,25 @@ def test_cmrcs_own_form_and_json_lines_and_datasets_give_the_same(tmp_path: Path
     lines.write_text(json.dumps({"question": "哪里？", "context": context, "answers": answers}) + "\n")
     columns = {"text": ["科隆", "科隆"], "answer_start": [5, 5]}
     rows = [{"question": "哪里？", "context": context, "answers": columns}]
-    read = [QuestionAnswering().read(source) for source in (cmrc, lines, rows, Dataset.from_list(rows), DataFrame(rows))]
+    sources = (cmrc, lines, rows, Dataset.from_list(rows), DataFrame(rows))
+    read = [QuestionAnswering().read(source) for source in sources]
     assert [list(row) for row in read[0].targets] == [[(5, 7, "科隆")] * 2]
     assert len({examples.hash for examples in read}) == 1
+    assert {examples.notes for examples in read} == {()}, "where no place is said, none is moved"
 
 
 def test_an_answer_that_stands_elsewhere_is_moved_to_the_nearest_place_and_noted(tmp_path: Path) -> None:
     examples = QuestionAnswering().read(squad(tmp_path, asked("was", 25), asked("film", 4, "q2")))
     assert examples.targets[0][0] == (28, 31, "was")
     assert examples.notes == ("Answers moved to where they stand in the context: 1 (question q1).",)
+
+
+def test_white_space_at_the_ends_of_an_answer_is_no_part_of_it(tmp_path: Path) -> None:
+    examples = QuestionAnswering().read(squad(tmp_path, asked(" film ", 3), asked("film was ", 4, "q2")))
+    assert [list(row) for row in examples.targets] == [[(4, 8, "film")], [(4, 12, "film was")]]
+    assert examples.notes == ()
+    offsets = np.array([[0, 3], [4, 8], [9, 12]])
+    assert examples.task.token_targets("", examples.targets[0], offsets, ()).tolist() == [1, 1]  # type: ignore[attr-defined]
 
 
 def test_an_answer_that_stands_nowhere_is_refused_or_left_out(tmp_path: Path) -> None:

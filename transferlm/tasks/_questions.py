@@ -112,8 +112,11 @@ class Questions:
             if not isinstance(text, str) or not text.strip():
                 self.fault(f"{given.name}: an answer is empty: leave it out where the context holds none")
                 return None
+            if isinstance(said, int):
+                said += len(text) - len(text.lstrip())
+            text = text.strip()
             start = _nearest(given.context, text, said)
-            moved |= start not in (None, said)
+            moved |= said is not None and start not in (None, said)
             answers.append(Gold(-1, -1, text) if start is None else Gold(start, start + len(text), text))
         nowhere = sum(answer.start < 0 for answer in answers)
         if answers and nowhere == len(answers):

@@ -75,6 +75,7 @@ class QuestionAnswering(TokenTask):
         """Read questions from a file, a frame, a dataset, or a list of mappings.
 
         An answer that does not stand where the file says is moved to the nearest place where it does, and noted.
+        White space at its ends is no part of it.
 
         Raises:
             DataError: JSON that can't be read, an empty answer, no question at all, or (unless `unusable` is `drop`) an
