@@ -61,30 +61,44 @@ class EntityRows:
         Raises:
             DataError: The file can't be read as it is.
         """
-        if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            return Found([self._spans(line, record, fault) for line, record in records(source, self.encoding)], [], [])
+        if _by_record(source):
+            where = place_of(source)
+            found = (self._spans(line, record, where, fault) for line, record in records(source, self.encoding))
+            return Found([row for row in found if row is not None], [], [])
         columns = read_columns(source, self.encoding, self.token_column, self.tag_column)
         return self._tagged(columns, fault)
 
     def texts(self, source: Any) -> Iterator[str]:
-        """The texts alone, of a file that may be without entities."""
-        if not isinstance(source, str | Path) or format_of(source) == "jsonl":
+        """The texts alone, of a file that may be without entities.
+
+        Raises:
+            DataError: There is no text, or the file can't be read.
+        """
+        where = place_of(source)
+
+        def refuse(message: str, line: int) -> None:
+            raise DataError(message, path=where, line=line)
+
+        if _by_record(source):
             for line, record in records(source, self.encoding):
-                yield self._text(record, line, place_of(source))
+                yield self._text(record, line, where, refuse) or ""
             return
         columns = read_columns(source, self.encoding, self.token_column, self.token_column)
         for sentence in columns.sentences:
             yield joined(sentence.tokens, columns.by_character)[0]
 
-    def _text(self, record: Mapping[str, Any], line: int, where: str) -> str:
+    def _text(self, record: Mapping[str, Any], line: int, where: str, fault: Fault) -> str | None:
         text = record.get(self.text_column)
         if not isinstance(text, str) or not text.strip():
-            raise DataError("no text stands there", path=where, line=line, column=self.text_column)
+            fault(f"no text stands under {self.text_column!r}", line)
+            return None
         refuse_half_characters(text, where, line)
         return text
 
-    def _spans(self, line: int, record: Mapping[str, Any], fault: Fault) -> EntityRow:
-        text = self._text(record, line, "")
+    def _spans(self, line: int, record: Mapping[str, Any], where: str, fault: Fault) -> EntityRow | None:
+        text = self._text(record, line, where, fault)
+        if text is None:
+            return None
         given = record.get(self.entities_column)
         if not isinstance(given, list | tuple):
             fault(
@@ -144,6 +158,20 @@ class EntityRows:
         if tag is None:
             fault(f"tag {written[:40]!r} is neither O nor a letter, a hyphen and a label (B-PER)", line)
         return tag or Tag("O", "")
+
+
+def _by_record(source: Any) -> bool:
+    """Whether each text is a record; else it is a file of columns.
+
+    Raises:
+        DataError: The name says a file of another kind, which columns would be misread from.
+    """
+    if not isinstance(source, str | Path):
+        return True
+    if Path(source).name.lower().removesuffix(".gz").endswith((".csv", ".parquet", ".json")):
+        kinds = "JSON lines (.jsonl) or CoNLL columns (.conll, .tsv, .txt and any other name)"
+        raise DataError(f"texts with entities are read from {kinds}: write it as one of them", path=source)
+    return format_of(source) == "jsonl"
 
 
 def _told(entity: Entity) -> str:
