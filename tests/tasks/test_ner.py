@@ -322,3 +322,13 @@ def test_faults_are_told_by_check(tmp_path: Path, run: Run) -> None:
     told = run("transfer", "tfidf", path, "--task", "ner", "--strategy", "fine_tuning", "-o", tmp_path / "m")
     assert told.code == 1
     assert "line 1" in told.err
+
+
+def test_check_finds_no_trouble_with_one_kind_of_entity_or_with_unlike_ones(tmp_path: Path, run: Run) -> None:
+    one = {"text": "Ada and Bo and Cy", "entities": [[0, 3, "PER"], [8, 10, "PER"], [15, 17, "PER"]]}
+    told = run("check", lines(tmp_path, one), "--task", "ner")
+    assert "No trouble found." in told.out
+    assert "100.0%" in told.out
+    many = [{"text": f"Ada saw {n * 7919}", "entities": [[0, 3, "PER"]]} for n in range(30)]
+    path = lines(tmp_path, *many, {"text": "in London", "entities": [[3, 9, "LOC"]]})
+    assert "unbalanced" not in run("check", path, "--task", "ner").out

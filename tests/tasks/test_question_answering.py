@@ -136,6 +136,15 @@ def test_check_tells_every_fault_and_no_context_as_its_own_duplicate(tmp_path: P
     assert "1 exact and 0 near duplicates" in told.out, "q2 and q3 ask the same of one context"
 
 
+@pytest.mark.parametrize("unanswered", [0, 1])
+def test_check_finds_no_trouble_where_most_questions_have_an_answer(unanswered: int, tmp_path: Path, run: Run) -> None:
+    questions = [{**asked("film", 4, f"q{n}"), "question": f"What of {n * 7919}?"} for n in range(20)]
+    none = {"id": "n", "question": "Who?", "answers": [], "is_impossible": True}
+    told = run("check", squad(tmp_path, *questions, *[none] * unanswered), "--task", "question_answering")
+    assert "No trouble found." in told.out
+    assert ("95.2%" if unanswered else "100.0%") in told.out
+
+
 @pytest.mark.parametrize(("name", "value"), [("unusable", "x"), ("language", "french"), ("longest_answer", 0)])
 def test_settings_that_make_no_sense(name: str, value: Any) -> None:
     with pytest.raises(SettingError, match=name):

@@ -111,7 +111,8 @@ class QuestionAnswering(TokenTask):
         faults += reader.notes(left_out=False)
         texts = [flat((question.question, question.context)) for question in found]
         bodies = [question.context for question in found]
-        return Labelled(texts, None, {name: count for name, count in counts.items() if count}, faults, bodies)
+        counted = {name: count for name, count in counts.items() if count}
+        return Labelled(texts, None, counted, faults, bodies, classes=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:
         """Questions with their contexts; no answers are needed."""
