@@ -362,3 +362,44 @@ def test_on_the_command_line(reader: tl.TaskModel, tmp_path: Path, run: Run) -> 
     told = run("predict", model, "--file", path, "--json")
     assert told.code == 0, told.err
     assert json.loads(told.out)["second"] == CONTEXT
+
+
+def test_a_line_for_every_text_whatever_stands_in_it(reader: tl.TaskModel, tmp_path: Path, run: Run) -> None:
+    reader.save(tmp_path / "m")
+    told = run("predict", tmp_path / "m", "--file", squad(tmp_path, asked("film", 4), context="the\tfilm\r\nwas good"))
+    (line,) = told.out.splitlines()
+    assert line.split("\t")[4:] == ["What?", "the film  was good"]
+    told = run("predict", tmp_path / "m", "--question", "film", stdin=b"the film\n\nthe room\n")
+    rows = [line.split("\t") for line in told.out.splitlines()]
+    assert [row[4:] for row in rows] == [["film", "the film"], ["film", ""], ["film", "the room"]]
+    assert rows[1][:4] == ["", "", "", ""]
+
+
+def test_an_encoding_holds_for_the_tasks_own_form(reader: tl.TaskModel, tmp_path: Path, run: Run) -> None:
+    reader.save(tmp_path / "m")
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps({"question": "Où?", "context": "là"}, ensure_ascii=False), encoding="latin-1")
+    told = run("predict", tmp_path / "m", "--file", path, "--encoding", "latin-1")
+    assert told.code == 0, told.err
+    assert told.out.endswith("\tOù?\tlà\n")
+    assert run("predict", tmp_path / "m", "--file", path).code == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "told", "untold"),
+    [
+        (["--table", "text"], "--table", "--question"),
+        (["--file", "x.csv", "--column", "text"], "--column", "--table"),
+        (["text"], "--question", "--table"),
+        (["--file", "x.csv", "--table", "--column", "text"], "--column", "--question"),
+        (["--file", "x.csv", "--table", "--question", "who?"], "--question", "--column"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused_by_those_given(
+    flags: list[str], told: str, untold: str, reader: tl.TaskModel, tmp_path: Path, run: Run
+) -> None:
+    reader.save(tmp_path / "m")
+    refused = run("predict", tmp_path / "m", *flags)
+    assert refused.code == 2
+    assert told in refused.err
+    assert untold not in refused.err
