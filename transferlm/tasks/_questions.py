@@ -20,7 +20,6 @@ __all__ = ["Question", "Questions"]
 class Question(NamedTuple):
     """A question, its context, and the answers that are right; none where the context holds none."""
 
-    name: str
     question: str
     context: str
     answers: tuple[Gold, ...]
@@ -124,7 +123,7 @@ class Questions:
             return None
         self.moved += [given.name] * moved
         self.nowhere += [given.name] * (nowhere > 0)
-        return Question(given.name, given.question, given.context, tuple(answers))
+        return Question(given.question, given.context, tuple(answers))
 
 
 def _nearest(context: str, text: str, said: Any) -> int | None:
