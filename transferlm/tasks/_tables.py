@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.text.files import existing
-from transferlm.text.framing import Text
+from transferlm.text.framing import Text, strings_of
 from transferlm.text.json_lines import json_objects
 from transferlm.text.readers import read_rows
 
@@ -67,8 +67,7 @@ class Table:
 
     def empty(self, row: LabelledRow) -> Iterator[str]:
         """The columns of this row that hold nothing."""
-        texts = (row.text,) if isinstance(row.text, str) else row.text
-        for column, value in zip((self.text, self.pair or ""), texts, strict=False):
+        for column, value in zip((self.text, self.pair or ""), strings_of(row.text), strict=False):
             if not value:
                 yield column
         if not row.label and not self.several:
