@@ -125,6 +125,12 @@ def test_a_word_that_does_not_fit_is_refused_with_what_would(annotation: str, wo
     assert shown in str(error.value)
 
 
+@pytest.mark.parametrize("kind", catalog.KINDS)
+def test_a_name_that_is_none_is_refused_for_every_kind(kind: str) -> None:
+    with pytest.raises(SettingError, match="is called 'no_such'"):
+        catalog.entry(kind, "no_such")
+
+
 def test_a_wrong_name_brings_a_hint() -> None:
     with pytest.raises(SettingError, match="no strategy is called 'fine_tunning': did you mean 'fine_tuning'"):
         catalog.find("strategies", "fine_tunning")

@@ -132,6 +132,7 @@ _SINGULAR = {
     "tasks": "task",
     "updates": "update",
     "strategies": "strategy",
+    "combinations": "combination",
 }
 _MISFIT = object()
 

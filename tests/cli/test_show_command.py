@@ -53,6 +53,13 @@ def test_the_steps_stand_in_order_the_last_one_first(
     assert ", seed 4\n" in told.out
 
 
+def test_a_task_without_labels_is_told_by_its_name_alone(run: Run, recurrent: Recurrent, tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text("text\tscore\na fine film\t4\na dull film\t1\na good room\t3\n")
+    examples = tl.read(tmp_path / "data.tsv", tl.tasks.Regression())
+    tl.transfer(recurrent, examples, tl.strategies.FeatureExtraction(regularisation=1.0)).save(tmp_path / "m")
+    assert "  predicts regression\n" in run("show", tmp_path / "m").out
+
+
 def test_several_parents_stand_further_in(run: Run, recurrent: Recurrent, tmp_path: Path) -> None:
     from dataclasses import asdict
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.experiments.compare import Comparison, Plan, compare
 from transferlm.experiments.machine import machine
 from transferlm.experiments.remembered import Remembered
+from transferlm.models.base import Model
 from transferlm.models.recurrent import Recurrent
 from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
@@ -65,6 +66,23 @@ def test_a_cell_is_what_a_transfer_alone_would_give(
     cell = next(c for c in found.cells if (c.source, c.labels, c.seed) == ("lm", 6, 1))
     assert cell.scores == pytest.approx(alone.metrics)
     assert np.array_equal(cell.predicted, alone.predicted)
+
+
+def test_only_texts_of_the_examples_are_encoded(
+    recurrent: Recurrent, make_examples: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+
+    class Seen(Remembered):
+        def __init__(self, model: Model, texts: Sequence[str], whole: bool = False) -> None:
+            seen.update(texts)
+            super().__init__(model, texts, whole)
+
+    monkeypatch.setattr("transferlm.experiments.compare.Remembered", Seen)
+    train, test = make_examples(40), make_examples(10, seed=3)
+    compare(train, test, {"lm": recurrent}, [FeatureExtraction(regularisation=1.0)], Plan((2,), 1))
+    assert seen
+    assert seen <= {*train.texts, *test.texts}
 
 
 def test_the_facts_let_a_reader_repeat_it(found: Comparison, make_examples: Maker) -> None:

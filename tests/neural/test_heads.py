@@ -67,9 +67,3 @@ def test_span_loss_is_the_mean_surprise_of_start_and_end_among_the_tokens_that_c
     start, end = torch.log_softmax(scores[..., 0], dim=1), torch.log_softmax(scores[..., 1], dim=1)
     by_hand = -(start[0, 2] + end[0, 4] + start[1, 0] + end[1, 0]) / 4
     assert float(loss_of(Output("token", 2, "span"), scores, targets, None)) == pytest.approx(float(by_hand), rel=1e-6)
-
-
-def test_a_head_takes_the_weights_that_another_gave() -> None:
-    one, other = LinearHead(4, SOFTMAX, seed=1), LinearHead(4, SOFTMAX, seed=2)
-    other.load(*one.arrays())
-    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(one.arrays(), other.arrays(), strict=True))

@@ -159,9 +159,9 @@ def test_every_form_gives_the_same_examples(tmp_path: Path) -> None:
 
 def test_fasttext_lines(tmp_path: Path) -> None:
     path = tmp_path / "data.ft"
-    path.write_text("__label__film the film\n__label__good __label__room a good room\n")
+    path.write_text("__label__film the film\n__label__good a  good __label__room room x__label__y __label__\n")
     examples = Multilabel().read(path)
-    assert examples.texts == ["the film", "a good room"]
+    assert examples.texts == ["the film", "a  good room x__label__y"]
     assert examples.task.plain(examples.targets, examples.labels) == [["film"], ["good", "room"]]
 
 

@@ -126,6 +126,31 @@ def test_columns_that_can_not_be_read(text: str, message: str, tmp_path: Path) -
         NER().read(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("text", [" ", None, 3])
+def test_a_record_without_a_text_is_told_with_its_place(text: Any, tmp_path: Path) -> None:
+    good = {"text": "Ada in London", "entities": [[0, 3, "PER"]]}
+    path = lines(tmp_path, good, {"text": text, "entities": []}, {"text": "Bo", "entities": [[0, 9, "PER"]]})
+    for read in (NER().read, lambda source: list(NER().inputs(source))):
+        with pytest.raises(DataError, match=r"data\.jsonl, line 2: no text stands under 'text'"):
+            read(path)
+    found = NER().labelled(path)
+    assert found.texts == ["Ada in London", "Bo"]
+    assert [fault[:7] for fault in found.faults] == ["Line 2:", "Line 3:"]
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.CSV.gz", "data.json", "data.parquet"])
+def test_files_of_other_kinds_are_refused_by_what_can_be_read(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "text,label\nAda,B-PER\n", name)
+    for read in (NER().read, NER().labelled, lambda source: list(NER().inputs(source))):
+        with pytest.raises(DataError, match=rf"{name}: .* read from JSON lines \(\.jsonl\) or CoNLL columns"):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["data.tsv", "data.txt", "data.bio", "data"])
+def test_columns_may_have_any_other_name(name: str, tmp_path: Path) -> None:
+    assert spans(NER().read(write(tmp_path, "Ada\tB-PER\n", name)).targets[0]) == [(0, 3, "PER", "Ada")]
+
+
 def test_entities_within_words_are_noted(tmp_path: Path) -> None:
     notes = NER().read(lines(tmp_path, {"text": "Londonderry", "entities": [[0, 6, "LOC"]]})).notes
     assert any("within a word" in note and "1 (1)" in note for note in notes)
@@ -297,3 +322,13 @@ def test_faults_are_told_by_check(tmp_path: Path, run: Run) -> None:
     told = run("transfer", "tfidf", path, "--task", "ner", "--strategy", "fine_tuning", "-o", tmp_path / "m")
     assert told.code == 1
     assert "line 1" in told.err
+
+
+def test_check_finds_no_trouble_with_one_kind_of_entity_or_with_unlike_ones(tmp_path: Path, run: Run) -> None:
+    one = {"text": "Ada and Bo and Cy", "entities": [[0, 3, "PER"], [8, 10, "PER"], [15, 17, "PER"]]}
+    told = run("check", lines(tmp_path, one), "--task", "ner")
+    assert "No trouble found." in told.out
+    assert "100.0%" in told.out
+    many = [{"text": f"Ada saw {n * 7919}", "entities": [[0, 3, "PER"]]} for n in range(30)]
+    path = lines(tmp_path, *many, {"text": "in London", "entities": [[3, 9, "LOC"]]})
+    assert "unbalanced" not in run("check", path, "--task", "ner").out

@@ -50,6 +50,9 @@ def test_squad_1_and_2(tmp_path: Path) -> None:
 
 
 def test_cmrcs_own_form_and_json_lines_and_datasets_give_the_same(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from pandas import DataFrame
+
     context = "莱茵河流经科隆。"
     own = [{"context_text": context, "qas": [{"query_id": "a", "query_text": "哪里？", "answers": ["科隆", "科隆"]}]}]
     cmrc = tmp_path / "cmrc.json"
@@ -59,15 +62,25 @@ def test_cmrcs_own_form_and_json_lines_and_datasets_give_the_same(tmp_path: Path
     lines.write_text(json.dumps({"question": "哪里？", "context": context, "answers": answers}) + "\n")
     columns = {"text": ["科隆", "科隆"], "answer_start": [5, 5]}
     rows = [{"question": "哪里？", "context": context, "answers": columns}]
-    read = [QuestionAnswering().read(source) for source in (cmrc, lines, rows)]
+    sources = (cmrc, lines, rows, Dataset.from_list(rows), DataFrame(rows))
+    read = [QuestionAnswering().read(source) for source in sources]
     assert [list(row) for row in read[0].targets] == [[(5, 7, "科隆")] * 2]
     assert len({examples.hash for examples in read}) == 1
+    assert {examples.notes for examples in read} == {()}, "where no place is said, none is moved"
 
 
 def test_an_answer_that_stands_elsewhere_is_moved_to_the_nearest_place_and_noted(tmp_path: Path) -> None:
     examples = QuestionAnswering().read(squad(tmp_path, asked("was", 25), asked("film", 4, "q2")))
     assert examples.targets[0][0] == (28, 31, "was")
     assert examples.notes == ("Answers moved to where they stand in the context: 1 (question q1).",)
+
+
+def test_white_space_at_the_ends_of_an_answer_is_no_part_of_it(tmp_path: Path) -> None:
+    examples = QuestionAnswering().read(squad(tmp_path, asked(" film ", 3), asked("film was ", 4, "q2")))
+    assert [list(row) for row in examples.targets] == [[(4, 8, "film")], [(4, 12, "film was")]]
+    assert examples.notes == ()
+    offsets = np.array([[0, 3], [4, 8], [9, 12]])
+    assert examples.task.token_targets("", examples.targets[0], offsets, ()).tolist() == [1, 1]  # type: ignore[attr-defined]
 
 
 def test_an_answer_that_stands_nowhere_is_refused_or_left_out(tmp_path: Path) -> None:
@@ -121,6 +134,15 @@ def test_check_tells_every_fault_and_no_context_as_its_own_duplicate(tmp_path: P
     assert "Question q1: the answer 'snow' does not stand in its context." in told.out
     assert "Answers moved to where they stand in the context: 1 (question q2)." in told.out
     assert "1 exact and 0 near duplicates" in told.out, "q2 and q3 ask the same of one context"
+
+
+@pytest.mark.parametrize("unanswered", [0, 1])
+def test_check_finds_no_trouble_where_most_questions_have_an_answer(unanswered: int, tmp_path: Path, run: Run) -> None:
+    questions = [{**asked("film", 4, f"q{n}"), "question": f"What of {n * 7919}?"} for n in range(20)]
+    none = {"id": "n", "question": "Who?", "answers": [], "is_impossible": True}
+    told = run("check", squad(tmp_path, *questions, *[none] * unanswered), "--task", "question_answering")
+    assert "No trouble found." in told.out
+    assert ("95.2%" if unanswered else "100.0%") in told.out
 
 
 @pytest.mark.parametrize(("name", "value"), [("unusable", "x"), ("language", "french"), ("longest_answer", 0)])
@@ -340,3 +362,44 @@ def test_on_the_command_line(reader: tl.TaskModel, tmp_path: Path, run: Run) -> 
     told = run("predict", model, "--file", path, "--json")
     assert told.code == 0, told.err
     assert json.loads(told.out)["second"] == CONTEXT
+
+
+def test_a_line_for_every_text_whatever_stands_in_it(reader: tl.TaskModel, tmp_path: Path, run: Run) -> None:
+    reader.save(tmp_path / "m")
+    told = run("predict", tmp_path / "m", "--file", squad(tmp_path, asked("film", 4), context="the\tfilm\r\nwas good"))
+    (line,) = told.out.splitlines()
+    assert line.split("\t")[4:] == ["What?", "the film  was good"]
+    told = run("predict", tmp_path / "m", "--question", "film", stdin=b"the film\n\nthe room\n")
+    rows = [line.split("\t") for line in told.out.splitlines()]
+    assert [row[4:] for row in rows] == [["film", "the film"], ["film", ""], ["film", "the room"]]
+    assert rows[1][:4] == ["", "", "", ""]
+
+
+def test_an_encoding_holds_for_the_tasks_own_form(reader: tl.TaskModel, tmp_path: Path, run: Run) -> None:
+    reader.save(tmp_path / "m")
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps({"question": "Où?", "context": "là"}, ensure_ascii=False), encoding="latin-1")
+    told = run("predict", tmp_path / "m", "--file", path, "--encoding", "latin-1")
+    assert told.code == 0, told.err
+    assert told.out.endswith("\tOù?\tlà\n")
+    assert run("predict", tmp_path / "m", "--file", path).code == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "told", "untold"),
+    [
+        (["--table", "text"], "--table", "--question"),
+        (["--file", "x.csv", "--column", "text"], "--column", "--table"),
+        (["text"], "--question", "--table"),
+        (["--file", "x.csv", "--table", "--column", "text"], "--column", "--question"),
+        (["--file", "x.csv", "--table", "--question", "who?"], "--question", "--column"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused_by_those_given(
+    flags: list[str], told: str, untold: str, reader: tl.TaskModel, tmp_path: Path, run: Run
+) -> None:
+    reader.save(tmp_path / "m")
+    refused = run("predict", tmp_path / "m", *flags)
+    assert refused.code == 2
+    assert told in refused.err
+    assert untold not in refused.err

@@ -135,6 +135,15 @@ def test_what_is_no_number_is_told_with_its_line(value: str, tmp_path: Path, run
     assert f"Line 3: '{value}' is no finite number." in told.out
 
 
+@pytest.mark.parametrize("rows", ["fine\t3\n", "fine\t3\npoor\t3.0\n"])
+def test_one_number_throughout_teaches_nothing_but_may_be_measured_on(rows: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.tsv"
+    path.write_text(f"text\tscore\n{rows}")
+    with pytest.raises(DataError, match=r"data\.tsv, column 'score': every row has the number 3: there is nothing"):
+        Regression().read(path)
+    assert set(Regression().read(path, labels=()).targets) == {3.0}
+
+
 def test_a_missing_number_is_told(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "data.csv"
     path.write_text("text,score\nfine,3\npoor,\n")

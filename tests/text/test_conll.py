@@ -69,6 +69,9 @@ def test_units_are_words_signs_and_characters_of_scripts_without_spaces() -> Non
     text = "naïve e\u0301te3 北京。カナ हिन्दी don't_x 10%"
     found = [text[start:end] for start, end in unit_offsets(text)]
     assert found == ["naïve", "e\u0301te3", "北", "京", "。", "カ", "ナ", "हिन्दी", "don", "'", "t_x", "10", "%"]
+    text = "ที่นี่ བོད་ཡིག ｶﾅ"
+    found = [text[start:end] for start, end in unit_offsets(text)]
+    assert found == ["ที่", "นี่", "བོད", "་", "ཡིག", "ｶ", "ﾅ"], "marks belong to the letter before them"
     assert unit_offsets("  ").shape == (0, 2)
     assert spaceless("abc 北")
     assert not spaceless("naïve привет")

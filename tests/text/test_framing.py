@@ -102,8 +102,6 @@ def letter_rows(letters: Character, text: Any, max_length: int) -> list[Window]:
 @given(st.text("abcdefgh", max_size=200), st.integers(4, 40), st.text("xyz", max_size=30))
 def test_every_token_of_a_long_text_is_read(letters: Character, text: str, max_length: int, first: str) -> None:
     for given_text in (text, (first, text)):
-        if not isinstance(given_text, str) and max_length < 6:
-            continue
         rows = letter_rows(letters, given_text, max_length)
         assert all(len(row.ids) <= max_length for row in rows)
         assert {int(start) for row in rows for start in row.offsets[:, 0]} == set(range(len(text)))
@@ -122,6 +120,13 @@ def test_the_first_text_stands_in_every_row_and_takes_at_most_half(letters: Char
     rows = letter_rows(letters, ("why" * 20, "abcdef" * 20), 23)
     assert {row.start for row in rows} == {12}
     assert shares_read([("why" * 20, "abcdef" * 20)], rows)[0] == pytest.approx((10 + 120) / 180)
+
+
+def test_room_for_one_token_goes_to_the_second_text(letters: Character) -> None:
+    pair = ("why", "abcdef")
+    rows = letter_rows(letters, pair, 4)
+    assert [letters.decode(row.ids[2:3]) for row in rows] == list("abcdef")
+    assert shares_read([pair], rows)[0] == pytest.approx(6 / 9), "of the first text nothing is read"
 
 
 def test_what_was_read_is_told(bert_folder: Path) -> None:

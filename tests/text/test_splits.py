@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlm.errors import DataError, SettingError
-from transferlm.text.splits import draw, split, stratified_split
+from transferlm.text.splits import draw, grouped_split, split, stratified_split
 
 
 def test_parts_are_proportional_disjoint_and_whole() -> None:
@@ -99,3 +99,31 @@ def test_a_draw_depends_on_the_class_alone() -> None:
         draw(labels, 0)
     with pytest.raises(DataError, match="no labelled rows"):
         draw([], 1)
+
+
+# ------------------------------------------------------------------ groups
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_large_group_goes_to_the_large_part(seed: int) -> None:
+    parts = grouped_split([0] * 95 + [1] * 3 + [2] * 2, [0.9, 0.1], seed)
+    assert [len(part) for part in parts] == [95, 5]
+    parts = grouped_split([0] * 3 + [1] * 60 + [2] * 30 + [3] * 7, [0.1, 0.6, 0.3], seed)
+    assert [len(part) for part in parts] == [10, 60, 30]
+
+
+@given(st.lists(st.integers(1, 30), min_size=10, max_size=60), st.integers(0, 10_000))
+def test_sizes_are_met_but_for_less_than_a_group(sizes: list[int], seed: int) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    one, other = grouped_split(groups, [0.75, 0.25], seed)
+    assert sorted([*one, *other]) == list(range(len(groups)))
+    assert not {groups[row] for row in one} & {groups[row] for row in other}
+    assert abs(len(other) - len(groups) / 4) <= max(sizes) / 2 + 1
+
+
+def test_small_groups_are_drawn_at_random_whatever_their_size() -> None:
+    sizes = np.arange(1, 61)
+    groups = np.repeat(sizes, sizes).tolist()
+    tests = [{groups[row] for row in grouped_split(groups, [0.75, 0.25], seed)[1]} for seed in range(20)]
+    assert len({frozenset(found) for found in tests}) == 20
+    assert any(max(found) > 45 for found in tests), "a large one may be among those to test on"

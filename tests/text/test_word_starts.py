@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import unicodedata
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from transferlm.errors import UnsupportedError
 from transferlm.text.tokenizers import BytePair, Character
+from transferlm.text.units import unit_offsets
 from transferlm.text.word_starts import begins_word, word_starts
 
 CHINESE = "使用语言模型来预测下一个词"
@@ -48,6 +50,7 @@ def words(text: str) -> list[str]:
         ("cafe\u0301s", ["cafe\u0301s"]),
         ("हिन्दी 한국어", ["हिन्दी", " ", "한국어"]),
         ("へ行く", ["へ", "行", "く"]),
+        ("ที่นี่ བོད་ཡིག ｶﾅー", ["ที่", "นี่", " ", "བོད", "་", "ཡིག", " ", "ｶ", "ﾅ", "ー"]),
         ("ab1c", ["ab1c"]),
         ("a", ["a"]),
         ("", []),
@@ -64,6 +67,14 @@ def test_chinese_is_cut_by_the_segmenter(segmenter: None) -> None:
 def test_the_real_segmenter_knows_these_words() -> None:
     pytest.importorskip("rjieba")
     assert words(CHINESE) == WORDS
+
+
+def test_every_letter_begins_a_unit_where_it_begins_a_word() -> None:
+    """Over all of Unicode: scripts without spaces and marks are one definition."""
+    characters = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] in "LNM"]
+    text = " ".join(f"a{c}" if unicodedata.category(c)[0] == "M" else f"a{c}a" for c in characters)
+    begins = [start for start in np.flatnonzero(word_starts(text)[:-1]).tolist() if text[start] != " "]
+    assert begins == unit_offsets(text)[:, 0].tolist()
 
 
 def test_without_the_segmenter_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def command(
         return
     for name, part in (("train", report.train), ("test", report.test)):
         if part is not None:
-            rows = [[label, f"{count:,}", f"{count / part.rows:.1%}"] for label, count in part.labels.items()]
-            show_table(f"{name}: {part.rows:,} rows", ["label", "rows", "share"], rows)
+            rows = [[label, f"{part.labels[label]:,}", f"{share:.1%}"] for label, share in part.shares.items()]
+            show_table(f"{name}: {part.rows:,} rows", ["label", "rows" if part.classes else "count", "share"], rows)
     problems = report.problems()
     click.echo("\n".join(problems) if problems else "No trouble found.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from transferlm.cli.shared import everywhere, show_json, show_table
+from transferlm.models._caches import CACHES
 
 if TYPE_CHECKING:
     from transferlm.measure.language import LanguageScores
@@ -31,8 +32,6 @@ class _BareCache(click.Command):
     """Lets `--cache` stand alone, where click would take the word behind it for its value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from transferlm.models._caches import CACHES
-
         following = [*args, ""][1:]
         bare = [word == "--cache" and then not in CACHES for word, then in zip(args, following, strict=True)]
         words = [f"{word}={_SUITED}" if alone else word for word, alone in zip(args, bare, strict=True)]
@@ -95,8 +94,8 @@ class _Reading:
 @click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
 @click.option(
     "--cache",
-    type=click.Choice(["counts", "states", _SUITED]),
-    metavar="[counts|states]",
+    type=click.Choice([*CACHES, _SUITED]),
+    metavar=f"[{'|'.join(CACHES)}]",
     help="For a language model: with a cache of what it just read, words or hidden states; bare, what suits it best.",
 )
 @click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")

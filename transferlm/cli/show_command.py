@@ -46,7 +46,8 @@ def _what(shown: str, folder: Folder) -> Iterator[str]:
     trained = "" if model.get("trained", True) else ", untrained"
     yield f"{shown}: {model.get('family')}{trained}"
     if task:
-        yield f"  predicts {task.get('name')}: {', '.join(str(label) for label in task.get('labels', ()))}"
+        labels = ", ".join(str(label) for label in task.get("labels", ()))
+        yield f"  predicts {task.get('name')}{': ' if labels else ''}{labels}"
     yield from (f"  {name}: {_plain(value)}" for name, value in model.get("hyper_parameters", {}).items())
     for name, facts in folder.said("kept").items():
         yield f"  keeps {name}: {', '.join(f'{fact} {_plain(value)}' for fact, value in facts.items())}"

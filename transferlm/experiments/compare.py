@@ -23,7 +23,7 @@ from transferlm.strategies.base import Strategy
 from transferlm.task_model import ClassScores, TaskModel, body_of
 from transferlm.tasks.base import Examples
 from transferlm.text.duplicates import keep_first, leaks, near_duplicates
-from transferlm.text.framing import Text, parts
+from transferlm.text.framing import Text, strings_of
 from transferlm.text.splits import draw
 
 __all__ = ["Comparison", "Plan", "compare"]
@@ -258,7 +258,7 @@ def _prepared(arm: _Arm, texts: Sequence[Text], seed: int, whole: bool) -> Model
     model = arm.model.untrained(seed) if arm.from_scratch and isinstance(arm.model, FromScratch) else arm.model
     learns = isinstance(model, Trainable) and not isinstance(model, GradientTrained)
     if arm.strategy.frozen and isinstance(model, Encoder) and not learns:
-        return Remembered(model, [part for text in texts for part in parts(text)], whole)
+        return Remembered(model, [part for text in texts for part in strings_of(text)], whole)
     return model
 
 

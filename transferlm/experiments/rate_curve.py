@@ -6,28 +6,18 @@ import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from transferlm.errors import SettingError
 from transferlm.experiments.curves import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Axis
+
+if TYPE_CHECKING:
+    from transferlm.neural.learning_rate_finder import LearningRates
 
 __all__ = ["check_place", "write_curve"]
 
 _RIGHT = WIDTH - 16
 _INK, _PALE, _MARK = "#1f2933", "#9fb3c8", "#c2410c"
-
-
-class _Curve(Protocol):
-    """What is drawn (`neural/learning_rate_finder.py`); losses are nats and are shown in bits."""
-
-    @property
-    def rates(self) -> Sequence[float]: ...
-    @property
-    def losses(self) -> Sequence[float]: ...
-    @property
-    def smoothed(self) -> Sequence[float]: ...
-    @property
-    def suggestion(self) -> float: ...
 
 
 def check_place(place: str | Path) -> Path:
@@ -42,8 +32,8 @@ def check_place(place: str | Path) -> Path:
     return path
 
 
-def write_curve(curve: _Curve, title: str, place: str | Path) -> None:
-    """Draw loss against rate, with the suggestion.
+def write_curve(curve: LearningRates, title: str, place: str | Path) -> None:
+    """Draw loss, in bits, against rate, with the suggestion.
 
     Args:
         curve: What the range test found.
@@ -60,7 +50,7 @@ def write_curve(curve: _Curve, title: str, place: str | Path) -> None:
     path.write_text(drawing, encoding="utf-8")
 
 
-def _svg(curve: _Curve, title: str) -> str:
+def _svg(curve: LearningRates, title: str) -> str:
     x = Axis(curve.rates[0], curve.rates[-1], LEFT, _RIGHT, logarithmic=True)
     bits = [loss / math.log(2) for loss in curve.smoothed]
     low, high = min(bits), max(bits)

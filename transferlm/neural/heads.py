@@ -45,12 +45,6 @@ class LinearHead(nn.Module):
         scores: torch.Tensor = self.linear(self.dropout(states))
         return scores
 
-    def load(self, weights: np.ndarray, bias: np.ndarray) -> None:
-        """Take weights (width, size) and bias (size,) as `arrays` gives them."""
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights.T)))
-            self.linear.bias.copy_(torch.from_numpy(bias))
-
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """The weights (width, size) and bias (size,) as float32 arrays."""
         weight = self.linear.weight.detach().float().cpu().numpy().T.copy()

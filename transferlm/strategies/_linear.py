@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -85,7 +85,7 @@ class Solver:
         scores = np.zeros((features.shape[0], len(found.bias)))
         folds = KFold(min(self.folds, features.shape[0]), shuffle=True, random_state=derive(self.seed, "left out"))
         strength = float(np.median(found.strengths))
-        fixed = Solver(self.link, strength, self.folds, self.steps, self.class_weights, self.seed)
+        fixed = replace(self, regularisation=strength)
         for train, test in folds.split(np.arange(features.shape[0])):
             fitted = fixed.fit(features[train], targets[train])
             scores[test] = np.asarray(features[test] @ fitted.weights) + fitted.bias
@@ -151,7 +151,8 @@ class Solver:
 
 
 def _strength(classifier: Any) -> float:
-    return float(np.max(getattr(classifier, "C_", classifier.C if hasattr(classifier, "C") else 1.0)))
+    """The inverse strength that a classifier was given, or that cross-validation chose."""
+    return float(np.max(classifier.C_ if hasattr(classifier, "C_") else classifier.C))
 
 
 def _rotated(features: Any) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:

@@ -38,12 +38,6 @@ class Scale:
             return weights, bias
         return weights * np.float32(self.deviation), bias * np.float32(self.deviation) + np.float32(self.mean)
 
-    def inward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The way back."""
-        if self == Scale():
-            return weights, bias
-        return weights / np.float32(self.deviation), (bias - np.float32(self.mean)) / np.float32(self.deviation)
-
 
 class Rows:
     """Labelled examples as rows.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +25,7 @@ from transferlm.strategies._settings import TrainingSettings
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
 
-__all__ = ["ANY_OUTPUT", "Groups", "all_together", "new_head", "trained"]
-
-Groups = Callable[[GradientTrained, LinearHead], Sequence[Group]]
-"""Which parameters move, and how fast: a function of body and head."""
-
+__all__ = ["ANY_OUTPUT", "trained"]
 
 ANY_OUTPUT = frozenset({"softmax a text", "sigmoid a text", "squared a text", "softmax a token", "span a token"})
 """What `trained` can learn: the outputs of every task."""
@@ -47,15 +42,10 @@ def _checkpoint(
     return Checkpoint(folder, digest(catalog.name_of(strategy), *parts))
 
 
-def new_head(body: GradientTrained, output: Output, dropout: float, seed: int) -> LinearHead:
+def _new_head(body: GradientTrained, output: Output, dropout: float, seed: int) -> LinearHead:
     """A head for these scores on the body's device: it reads a text's vector, or each token's."""
     width = body.token_width if output.per == "token" else body.encoding_width  # type: ignore[attr-defined]
     return LinearHead(width, output, dropout, derive(seed, "head")).to(next(body.module.parameters()).device)
-
-
-def all_together(body: GradientTrained, head: LinearHead) -> list[Group]:
-    """Every layer and the head, at one rate."""
-    return [Group([p for group in body.layer_groups() for p in group] + list(head.parameters()))]
 
 
 def trained(
@@ -64,14 +54,11 @@ def trained(
     body: Model,
     examples: Examples,
     seed: int,
-    *,
     checkpoints: Path | None = None,
-    groups: Groups = all_together,
-    start: tuple[np.ndarray, np.ndarray] | None = None,
-    penalty: Callable[[], torch.Tensor] | None = None,
-    description: str = "training",
 ) -> TaskModel:
     """Train a body and a head on examples, and put them together with what is left to fit on the held-out part.
+
+    Every layer and the head move at one rate.
 
     Args:
         strategy: Its hyper-parameters.
@@ -80,18 +67,12 @@ def trained(
         examples: Labelled inputs of any task.
         seed: Decides held-out part, order, dropout and the head's first weights.
         checkpoints: Folder for the state, so that an interrupted run goes on; none keeps none.
-        groups: Which parameters move, and how fast; by default all, at one rate.
-        start: Weights (width, size) and bias (size,) that the head begins with, instead of drawn ones.
-        penalty: Added to every step's loss.
-        description: What the progress line says.
     """
     assert isinstance(body, GradientTrained)
     train, held = examples.hold_out(strategy.held_out, seed)
     rows = Rows(body, examples, train)
     torch.manual_seed(derive(seed, "dropout"))
-    head = new_head(body, rows.output, strategy.dropout, seed)
-    if start is not None:
-        head.load(*rows.scale.inward(*start))
+    head = _new_head(body, rows.output, strategy.dropout, seed)
     with only_rows(body.embedding, [np.array([body.pad_id]), *rows.ids]) as renamed:
         trial = _Trial(body, head, rows, renamed)
         places = rows.of(train)
@@ -100,11 +81,10 @@ def trained(
             lambda epoch: trial.batches(places, strategy.batch_size, derive(seed, "order", epoch)),
             trial.loss,
             strategy.settings(len(places)),
-            groups=groups(body, head),
-            penalty=penalty,
+            groups=[Group([p for group in body.layer_groups() for p in group] + list(head.parameters()))],
             evaluate=(lambda: trial.mean_loss(rows.of(held), strategy.precision)) if len(held) else None,
             checkpoint=_checkpoint(strategy, source, examples, seed, checkpoints),
-            description=description,
+            description=catalog.name_of(strategy).replace("_", "-"),
         )
     scores = {"train_loss": history.losses[history.best if len(held) else -1]}
     if len(held):

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from transferlm.errors import DataError
 from transferlm.models._inputs import singles
 from transferlm.models.base import CountBased, Model
 from transferlm.models.class_counts import ClassCounts
 from transferlm.storage import Lineage
+from transferlm.strategies._labels import refuse_empty_labels
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
@@ -50,14 +50,12 @@ class ClassConditional(Strategy):
             DataError: A label of the task has no example.
             UnsupportedError: The inputs are pairs of texts.
         """
-        counts = np.bincount(examples.targets, minlength=len(examples.labels))
-        if counts.min() == 0:
-            empty = examples.labels[int(counts.argmin())]
-            raise DataError(f"{examples.name}: label {empty!r} has no example to learn from")
+        refuse_empty_labels(examples)
         settings = {"concentrations": self.concentrations, "discount": self.discount}
         texts = singles(model, examples.texts)
         body = ClassCounts.of(model, texts, examples.targets, len(examples.labels), **settings)
         weights = examples.task.weights(examples.targets, examples.labels)
+        counts = np.bincount(examples.targets, minlength=len(examples.labels))
         shares = counts * (1.0 if weights is None else np.asarray(weights))
         prior = np.log(shares / shares.sum())
         left_out = body.left_out(texts, examples.targets)

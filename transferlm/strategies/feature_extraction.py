@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import SettingError
 from transferlm.models._inputs import encoded, features_apart
 from transferlm.models.base import Encoder, GradientTrained, Model, Trainable
 from transferlm.storage import Lineage
+from transferlm.strategies._labels import refuse_empty_labels
 from transferlm.strategies._linear import Linear, Solver, scaled
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
@@ -58,7 +59,7 @@ class FeatureExtraction(Strategy):
         Raises:
             DataError: A label of the task has no example.
         """
-        _refuse_empty_labels(examples)
+        refuse_empty_labels(examples)
         if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
             model = model.untrained(seed).fit([part for text in examples.texts for part in parts(text) if part], seed)
         apart = examples.task.paired
@@ -88,16 +89,3 @@ class FeatureExtraction(Strategy):
             return examples.task
         scores = solver.left_out(features, examples.targets, found)
         return examples.task.fitted(examples.targets, scores, examples.texts, examples.labels)
-
-
-def _refuse_empty_labels(examples: Examples) -> None:
-    match examples.task.output(examples.labels).link:
-        case "softmax":
-            counts = np.bincount(examples.targets, minlength=len(examples.labels))
-        case "sigmoid":
-            counts = examples.targets.sum(axis=0)
-        case _:
-            return
-    if counts.min() == 0:
-        empty = examples.labels[int(counts.argmin())]
-        raise DataError(f"{examples.name}: label {empty!r} has no example to learn from")

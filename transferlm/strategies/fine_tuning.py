@@ -29,4 +29,4 @@ class FineTuning(TrainingSettings, Strategy):
 
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:
         """Train a copy of the model; its embedding table moves only in the rows that the examples use."""
-        return trained(self, model, model.copy(), examples, seed, checkpoints=checkpoints, description="fine-tuning")
+        return trained(self, model, model.copy(), examples, seed, checkpoints)

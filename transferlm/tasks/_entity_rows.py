@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.tasks._predictions import Entity
-from transferlm.tasks._tables import listed, place_of
+from transferlm.tasks._tables import listed, place_of, records
 from transferlm.tasks._tag_schemes import Tag, breaks, chunks, parsed, scheme_of
 from transferlm.text.conll import Columns, joined, read_columns
-from transferlm.text.files import existing, refuse_half_characters
-from transferlm.text.json_lines import json_objects
+from transferlm.text.files import refuse_half_characters
 from transferlm.text.readers import format_of
 
 __all__ = ["EntityRow", "EntityRows", "Fault"]
@@ -62,37 +61,44 @@ class EntityRows:
         Raises:
             DataError: The file can't be read as it is.
         """
-        if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            return Found([self._spans(line, record, fault) for line, record in self._records(source)], [], [])
+        if _by_record(source):
+            where = place_of(source)
+            found = (self._spans(line, record, where, fault) for line, record in records(source, self.encoding))
+            return Found([row for row in found if row is not None], [], [])
         columns = read_columns(source, self.encoding, self.token_column, self.tag_column)
         return self._tagged(columns, fault)
 
     def texts(self, source: Any) -> Iterator[str]:
-        """The texts alone, of a file that may be without entities."""
-        if not isinstance(source, str | Path) or format_of(source) == "jsonl":
-            for line, record in self._records(source):
-                yield self._text(record, line, place_of(source))
+        """The texts alone, of a file that may be without entities.
+
+        Raises:
+            DataError: There is no text, or the file can't be read.
+        """
+        where = place_of(source)
+
+        def refuse(message: str, line: int) -> None:
+            raise DataError(message, path=where, line=line)
+
+        if _by_record(source):
+            for line, record in records(source, self.encoding):
+                yield self._text(record, line, where, refuse) or ""
             return
         columns = read_columns(source, self.encoding, self.token_column, self.token_column)
         for sentence in columns.sentences:
             yield joined(sentence.tokens, columns.by_character)[0]
 
-    def _records(self, source: Any) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        if isinstance(source, str | Path):
-            return json_objects(existing(source), self.encoding)
-        if hasattr(source, "to_dict") and hasattr(source, "columns"):
-            source = source.to_dict("records")
-        return enumerate(source, start=1)
-
-    def _text(self, record: Mapping[str, Any], line: int, where: str) -> str:
-        text = record.get(self.text_column) if isinstance(record, Mapping) else None
+    def _text(self, record: Mapping[str, Any], line: int, where: str, fault: Fault) -> str | None:
+        text = record.get(self.text_column)
         if not isinstance(text, str) or not text.strip():
-            raise DataError("no text stands there", path=where, line=line, column=self.text_column)
+            fault(f"no text stands under {self.text_column!r}", line)
+            return None
         refuse_half_characters(text, where, line)
         return text
 
-    def _spans(self, line: int, record: Mapping[str, Any], fault: Fault) -> EntityRow:
-        text = self._text(record, line, "")
+    def _spans(self, line: int, record: Mapping[str, Any], where: str, fault: Fault) -> EntityRow | None:
+        text = self._text(record, line, where, fault)
+        if text is None:
+            return None
         given = record.get(self.entities_column)
         if not isinstance(given, list | tuple):
             fault(
@@ -152,6 +158,20 @@ class EntityRows:
         if tag is None:
             fault(f"tag {written[:40]!r} is neither O nor a letter, a hyphen and a label (B-PER)", line)
         return tag or Tag("O", "")
+
+
+def _by_record(source: Any) -> bool:
+    """Whether each text is a record; else it is a file of columns.
+
+    Raises:
+        DataError: The name says a file of another kind, which columns would be misread from.
+    """
+    if not isinstance(source, str | Path):
+        return True
+    if Path(source).name.lower().removesuffix(".gz").endswith((".csv", ".parquet", ".json")):
+        kinds = "JSON lines (.jsonl) or CoNLL columns (.conll, .tsv, .txt and any other name)"
+        raise DataError(f"texts with entities are read from {kinds}: write it as one of them", path=source)
+    return format_of(source) == "jsonl"
 
 
 def _told(entity: Entity) -> str:

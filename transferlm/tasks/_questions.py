@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
 from transferlm.tasks._predictions import Gold
-from transferlm.tasks._tables import listed, place_of
+from transferlm.tasks._tables import listed, place_of, records
 from transferlm.text.files import existing, numbered_lines, refuse_half_characters
-from transferlm.text.json_lines import json_objects, json_of
+from transferlm.text.json_lines import json_of
 from transferlm.text.readers import format_of
 
 __all__ = ["Question", "Questions"]
@@ -20,7 +20,6 @@ __all__ = ["Question", "Questions"]
 class Question(NamedTuple):
     """A question, its context, and the answers that are right; none where the context holds none."""
 
-    name: str
     question: str
     context: str
     answers: tuple[Gold, ...]
@@ -86,13 +85,7 @@ class Questions:
             content = "\n".join(line for _, line in numbered_lines(path, self.encoding))
             yield from _squad(json_of(content, path), path)
             return
-        yield from (self._row(line, record) for line, record in self._records())
-
-    def _records(self) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        if isinstance(self.source, str | Path):
-            return json_objects(existing(self.source), self.encoding)
-        rows = self.source.to_dict("records") if hasattr(self.source, "to_dict") else self.source
-        return enumerate(rows, start=1)
+        yield from (self._row(line, record) for line, record in records(self.source, self.encoding))
 
     def _row(self, line: int, record: Mapping[str, Any]) -> _Given:
         question, context, answers = (record.get(name) for name in self.columns)
@@ -118,8 +111,11 @@ class Questions:
             if not isinstance(text, str) or not text.strip():
                 self.fault(f"{given.name}: an answer is empty: leave it out where the context holds none")
                 return None
+            if isinstance(said, int):
+                said += len(text) - len(text.lstrip())
+            text = text.strip()
             start = _nearest(given.context, text, said)
-            moved |= start not in (None, said)
+            moved |= said is not None and start not in (None, said)
             answers.append(Gold(-1, -1, text) if start is None else Gold(start, start + len(text), text))
         nowhere = sum(answer.start < 0 for answer in answers)
         if answers and nowhere == len(answers):
@@ -127,7 +123,7 @@ class Questions:
             return None
         self.moved += [given.name] * moved
         self.nowhere += [given.name] * (nowhere > 0)
-        return Question(given.name, given.question, given.context, tuple(answers))
+        return Question(given.question, given.context, tuple(answers))
 
 
 def _nearest(context: str, text: str, said: Any) -> int | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferlm.errors import DataError
-from transferlm.text.framing import Text
+from transferlm.text.files import existing
+from transferlm.text.framing import Text, strings_of
+from transferlm.text.json_lines import json_objects
 from transferlm.text.readers import read_rows
 
-__all__ = ["LabelledRow", "Table", "listed", "place_of"]
+__all__ = ["LabelledRow", "Table", "listed", "place_of", "records"]
 
 
 class LabelledRow(NamedTuple):
@@ -65,8 +67,7 @@ class Table:
 
     def empty(self, row: LabelledRow) -> Iterator[str]:
         """The columns of this row that hold nothing."""
-        texts = (row.text,) if isinstance(row.text, str) else row.text
-        for column, value in zip((self.text, self.pair or ""), texts, strict=False):
+        for column, value in zip((self.text, self.pair or ""), strings_of(row.text), strict=False):
             if not value:
                 yield column
         if not row.label and not self.several:
@@ -95,6 +96,22 @@ class Table:
 def place_of(source: Any) -> str:
     """What errors call the source."""
     return str(source) if isinstance(source, str | Path) else type(source).__name__
+
+
+def records(source: Any, encoding: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each object of JSON lines, or each row of a frame, a dataset or a list of mappings, with its line.
+
+    Raises:
+        DataError: A line is no JSON object, or a row no mapping.
+    """
+    if isinstance(source, str | Path):
+        yield from json_objects(existing(source), encoding)
+        return
+    rows = source.to_dict("records") if hasattr(source, "to_dict") and hasattr(source, "columns") else source
+    for line, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise DataError(f"a {type(row).__name__}, where a mapping is expected", path=place_of(source), line=line)
+        yield line, row
 
 
 def listed(names: Sequence[object], shown: int = 5) -> str:

@@ -75,6 +75,7 @@ class QuestionAnswering(TokenTask):
         """Read questions from a file, a frame, a dataset, or a list of mappings.
 
         An answer that does not stand where the file says is moved to the nearest place where it does, and noted.
+        White space at its ends is no part of it.
 
         Raises:
             DataError: JSON that can't be read, an empty answer, no question at all, or (unless `unusable` is `drop`) an
@@ -110,7 +111,8 @@ class QuestionAnswering(TokenTask):
         faults += reader.notes(left_out=False)
         texts = [flat((question.question, question.context)) for question in found]
         bodies = [question.context for question in found]
-        return Labelled(texts, None, {name: count for name, count in counts.items() if count}, faults, bodies)
+        counted = {name: count for name, count in counts.items() if count}
+        return Labelled(texts, None, counted, faults, bodies, classes=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:
         """Questions with their contexts; no answers are needed."""

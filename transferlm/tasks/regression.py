@@ -36,11 +36,12 @@ class Regression(TextTask):
     headline: ClassVar[str] = "spearman"
     predicts: ClassVar[type[Prediction]] = Number
 
-    def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:  # noqa: ARG002
+    def read(self, source: Any, labels: Sequence[str] | None = None) -> Examples:
         """Read examples from a path, a frame or a dataset.
 
         Raises:
-            DataError: An empty text, a value that is no finite number, no rows, or one number throughout.
+            DataError: An empty text, a value that is no finite number, no rows, or one number throughout, from which
+                nothing can be learnt (a test part, for which `labels` are given, may be of one number).
         """
         where, rows, values = place_of(source), self.table(self.score_column).whole_rows(source), []
         for row in rows:
@@ -48,6 +49,9 @@ class Regression(TextTask):
                 message = f"{row.label!r} is no finite number"
                 raise DataError(message, path=where, line=row.line, column=self.score_column)
             values.append(value)
+        if labels is None and len(set(values)) == 1:
+            message = f"every row has the number {values[0]:g}: there is nothing to learn"
+            raise DataError(message, path=where, column=self.score_column)
         targets = np.array(values, dtype=np.float64)
         return Examples(self, [row.text for row in rows], targets, (), name=Path(where).name)
 

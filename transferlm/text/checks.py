@@ -38,6 +38,8 @@ class Labelled(NamedTuple):
         faults: What is wrong with single rows, a sentence each.
         bodies: The text that each row is about, where several rows are about one (questions): near duplicates and leaks
             are then looked for in these.
+        classes: Whether labels are classes to tell rows apart by, whose balance matters; else they are kinds of things
+            within rows (entities), or say what rows are like (having an answer).
     """
 
     texts: Sequence[str]
@@ -45,6 +47,7 @@ class Labelled(NamedTuple):
     counted: dict[str, int] | None = None
     faults: Sequence[str] = ()
     bodies: Sequence[str] | None = None
+    classes: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Part:
         characters: Lengths in characters.
         tokens: Lengths in tokens, where a tokenizer was given.
         faults: What is wrong with single rows, a sentence each.
+        classes: Whether labels are classes to tell rows apart by.
     """
 
     rows: int
@@ -103,6 +107,13 @@ class Part:
     characters: Lengths
     tokens: TokenLengths | None
     faults: list[str] = field(default_factory=list)
+    classes: bool = True
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Label -> its share: of the rows where labels are classes, else of all that is counted."""
+        whole = self.rows if self.classes else sum(self.labels.values())
+        return {label: count / whole for label, count in self.labels.items()}
 
 
 @dataclass(frozen=True)
@@ -176,7 +187,7 @@ def check(
 
 
 def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | None, threshold: float) -> Part:
-    texts, labels, counted, faults, bodies = part
+    texts, labels, counted, faults, bodies, classes = part
     if not len(texts):
         raise DataError("there are no texts to check")
     if labels is not None and len(labels) != len(texts):
@@ -194,6 +205,7 @@ def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | N
         characters=_lengths([len(text) for text in texts]),
         tokens=_token_lengths(texts, tokenizer, max_length) if tokenizer is not None else None,
         faults=list(faults),
+        classes=classes,
     )
 
 
@@ -248,14 +260,8 @@ def _part_problems(name: str, part: Part) -> list[str]:
     sentences = list(part.faults[:_FAULTS])
     if len(part.faults) > _FAULTS:
         sentences.append(f"{len(part.faults) - _FAULTS:,} more such faults are in the {name} part.")
-    if len(part.labels) == 1:
-        sentences.append(f"The {name} part has one label only, {_listed(list(part.labels))}.")
-    elif part.labels:
-        ranked = list(part.labels.items())
-        (largest, most), (smallest, least) = ranked[0], ranked[-1]
-        if most > _IMBALANCE * least:
-            balance = f"{most:,} rows with {largest!r} and {least:,} with {smallest!r}"
-            sentences.append(f"The {name} part is unbalanced: {balance}; look at macro-F1, and consider class weights.")
+    if part.classes:
+        sentences += _balance_problems(name, part.labels)
     if part.empty:
         sentences.append(
             f"{_counted(len(part.empty), 'text')} empty in the {name} part, first row {part.empty[0] + 1:,}."
@@ -275,6 +281,19 @@ def _part_problems(name: str, part: Part) -> list[str]:
         cut = f"{part.tokens.texts_cut:.1%} of the {name} texts ({part.tokens.text_cut:.1%} of their text)"
         sentences.append(f"A maximum length of {part.tokens.max_length} tokens cuts {cut}.")
     return sentences
+
+
+def _balance_problems(name: str, labels: dict[str, int]) -> list[str]:
+    if len(labels) == 1:
+        return [f"The {name} part has one label only, {_listed(list(labels))}."]
+    if not labels:
+        return []
+    ranked = list(labels.items())
+    (largest, most), (smallest, least) = ranked[0], ranked[-1]
+    if most <= _IMBALANCE * least:
+        return []
+    balance = f"{most:,} rows with {largest!r} and {least:,} with {smallest!r}"
+    return [f"The {name} part is unbalanced: {balance}; look at macro-F1, and consider class weights."]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -13,7 +13,7 @@ from transferlm.errors import SettingError
 if TYPE_CHECKING:
     from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
-__all__ = ["Frame", "Text", "Window", "flat", "framed", "parts", "shares_read"]
+__all__ = ["Frame", "Text", "Window", "flat", "framed", "parts", "shares_read", "strings_of"]
 
 Text = str | tuple[str, str]
 """What a model reads at once: a text, or a pair of them (two sentences; a question and its context)."""
@@ -81,6 +81,11 @@ def parts(text: Text) -> tuple[str, str]:
     return ("", text) if isinstance(text, str) else text
 
 
+def strings_of(text: Text) -> tuple[str, ...]:
+    """The one text, or the two of a pair."""
+    return (text,) if isinstance(text, str) else text
+
+
 def flat(text: Text) -> str:
     r"""A pair as one text, a line each: what duplicates are found by.
 
@@ -107,7 +112,7 @@ def framed(
     Raises:
         SettingError: `max_length` leaves no room for text.
     """
-    strings = list(dict.fromkeys(string for text in texts for string in ((text,) if isinstance(text, str) else text)))
+    strings = list(dict.fromkeys(string for text in texts for string in strings_of(text)))
     longest = None if whole else max_length + tokenizer.special_count
     tokens = dict(zip(strings, map(tokenizer.bare, tokenizer.encode(strings, longest)), strict=True))
     frames: dict[bool, Frame] = {}
@@ -116,7 +121,7 @@ def framed(
         pair = not isinstance(text, str)
         if pair not in frames:
             frames[pair] = frame_of(pair)
-        found = tuple(tokens[string] for string in ((text,) if isinstance(text, str) else text))
+        found = tuple(tokens[string] for string in strings_of(text))
         rows += _rows(number, text, found, frames[pair], max_length, whole)
     return rows
 
@@ -128,7 +133,7 @@ def _rows(
     kept = 0
     if len(found) == 2:
         lengths = (len(found[0]), len(second))
-        kept = min(lengths[0], max(1, room // 2)) if whole else _kept(lengths, room)
+        kept = min(lengths[0], room // 2) if whole else _kept(lengths, room)
     left = room - kept
     before = [frame.prefix, *([found[0].ids[:kept], frame.middle] if len(found) == 2 else [])]
     place = sum(map(len, before))

@@ -32,6 +32,7 @@ FORMATS = {
 """File ending -> format; all but Parquet may end in `.gz` as well."""
 
 _PREFIX = "__label__"
+_FASTTEXT_LABEL = re.compile(rf"(?<!\S){_PREFIX}(\S*)\s*")
 
 
 class Row(NamedTuple):
@@ -224,7 +225,7 @@ def _read_fasttext(
     for line, content in numbered_lines(path, encoding, meter=meter):
         if not content.strip():
             continue
-        labels = re.findall(rf"(?:^|(?<=\s)){_PREFIX}(\S*)", content)
+        labels = _FASTTEXT_LABEL.findall(content)
         if not content.lstrip().startswith(_PREFIX):
             message = f"does not begin with a label: a fastText line is '{_PREFIX}positive A fine film'"
             raise DataError(message, path=path, line=line)
@@ -232,8 +233,7 @@ def _read_fasttext(
         if len(labels) > 1 and not several:
             message = f"{len(labels)} labels ({', '.join(labels[:4])}): keep one, or read them as the task multilabel"
             raise DataError(message, path=path, line=line)
-        head = rf"^(?:{_PREFIX}\S*\s*)+" if several else rf"^{_PREFIX}\S*"
-        text = re.sub(head, "", content.lstrip()).strip()
+        text = _FASTTEXT_LABEL.sub("", content).strip()
         label = json.dumps(labels, ensure_ascii=False) if several else labels[0]
         values = {"label": label or None, "text": text or None}
         rows += 1

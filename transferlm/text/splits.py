@@ -112,7 +112,8 @@ def grouped_split(
 
     Args:
         groups: The group of each row.
-        parts: As in `stratified_split`; sizes are met as nearly as the groups allow.
+        parts: As in `stratified_split`; sizes are met as nearly as the groups allow. Groups of more than half
+            the smallest part are placed first, the largest before all, and the others in random order.
         seed: The same seed gives the same parts.
 
     Returns:
@@ -131,8 +132,11 @@ def grouped_split(
         rows.setdefault(group, []).append(row)
     if len(rows) < len(wanted):
         raise DataError(f"{len(rows)} groups can't fill {len(wanted)} parts: the rows of a group stay together")
-    order = np.random.default_rng(derive(seed, "groups")).permutation(len(rows))
     members, taken = list(rows.values()), np.zeros(len(wanted), dtype=np.int64)
+    sizes = np.array([len(member) for member in members])
+    order = np.random.default_rng(derive(seed, "groups")).permutation(len(members))
+    large = np.where(sizes > wanted.min() / 2, sizes, 0)
+    order = order[np.argsort(-large[order], kind="stable")]
     chosen: list[list[int]] = [[] for _ in wanted]
     for done, place in enumerate(order):
         empty = np.flatnonzero(taken == 0)

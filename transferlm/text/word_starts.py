@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transferlm.errors import UnsupportedError
+from transferlm.text.units import is_mark, spaceless
 
 __all__ = ["begins_word", "word_starts"]
 
@@ -71,15 +72,13 @@ def _kinds() -> np.ndarray:
 
 
 def _kind(character: str) -> int:
-    category = unicodedata.category(character)[0]
-    if category == "M":
+    if is_mark(character):
         return _MARK
-    if category not in "LN":
+    if unicodedata.category(character)[0] not in "LN":
         return _ALONE
-    name = unicodedata.name(character, "").partition(" ")[0]
-    if name == "CJK":
+    if unicodedata.name(character, "").startswith("CJK "):
         return _HAN
-    return _ALONE if name in ("HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR") else _LETTER
+    return _ALONE if spaceless(character) else _LETTER
 
 
 def _cut(run: str) -> list[str]:
