@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from transferlm import launched
 
-__all__ = ["Progress", "quiet", "say", "track"]
+__all__ = ["Progress", "perplexity_note", "quiet", "say", "track"]
 
 T = TypeVar("T")
 
@@ -58,6 +59,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def perplexity_note(nats: float) -> str:
+    """Mean nats a token as a progress line tells them; what ran away is told by its size alone.
+
+    >>> perplexity_note(5.0), perplexity_note(30.0), perplexity_note(math.inf)
+    ('perplexity 148.41', 'perplexity above a million', 'perplexity above a million')
+    """
+    return f"perplexity {math.exp(nats):.2f}" if nats < math.log(1e6) else "perplexity above a million"
 
 
 class Progress:

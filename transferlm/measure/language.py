@@ -11,7 +11,7 @@ import numpy as np
 
 from transferlm.errors import DataError, UnsupportedError
 from transferlm.models.base import Causal, Vocabulary
-from transferlm.progress import Progress
+from transferlm.progress import Progress, perplexity_note
 from transferlm.text.corpus import Corpus, TextHash
 
 __all__ = ["Context", "LanguageScores", "compare_bits_per_byte", "compare_perplexity", "finite", "score"]
@@ -129,7 +129,7 @@ def score(model: Causal, texts: Corpus | Iterable[str], context: Context = "text
             tokens += len(scores.log_probs)
             if unknown_id is not None:
                 unknown += int(np.count_nonzero(scores.ids == unknown_id))
-            progress.advance(0 if corpus else 1, note=f"perplexity {math.exp(min(nats / tokens, 700.0)):.1f}")
+            progress.advance(0 if corpus else 1, note=perplexity_note(nats / tokens))
     if not tokens:
         raise DataError("there is no text to score")
     return LanguageScores(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from transferlm.models._state_cache import StateCache, mixed
-from transferlm.progress import Progress
+from transferlm.progress import Progress, perplexity_note
 
 __all__ = ["Heard", "Setting", "best_setting"]
 
@@ -71,7 +70,7 @@ def _best(heard: Heard, size: int, flatnesses: np.ndarray, progress: Progress) -
         weight = _rounded(_best_weight(heard.log_probs[~empty], row[~empty]))
         found.append(Setting(flatness, weight, -float(mixed(heard.log_probs, row, empty, weight).mean())))
     best = min(found, key=lambda setting: setting.nats)
-    progress.advance(0, note=f"perplexity {math.exp(min(best.nats, 700.0)):.2f}")
+    progress.advance(0, note=perplexity_note(best.nats))
     return best
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from transferlm.progress import Progress
+from transferlm.progress import Progress, perplexity_note
 
 __all__ = ["best_steps"]
 
@@ -22,7 +22,7 @@ def best_steps(nats: Nats, start: dict[str, float]) -> tuple[dict[str, float], f
 
         def told(trial: dict[str, float]) -> float:
             found = nats(trial)
-            progress.advance(note=f"perplexity {math.exp(min(found, 700.0)):.2f}")
+            progress.advance(note=perplexity_note(found))
             return found
 
         best, lowest = start, told(start)

@@ -19,7 +19,7 @@ from transferlm.models._numbers import numbers
 from transferlm.models._over_words import Composite, Rows, closed, over_words
 from transferlm.models._posterior import posterior
 from transferlm.models.base import Causal, Model, TokenScores, digest
-from transferlm.progress import Progress
+from transferlm.progress import Progress, perplexity_note
 from transferlm.text.corpus import Corpus
 from transferlm.text.lexicon import Lexicon
 
@@ -196,7 +196,7 @@ class _Trial:
             def nats(logarithms: np.ndarray) -> float:
                 progress.advance()
                 found = self._nats(np.exp(logarithms[:orders]), np.exp(logarithms[orders:]))
-                progress.advance(0, note=f"perplexity {math.exp(min(found, 700.0)):.2f}")
+                progress.advance(0, note=perplexity_note(found))
                 return found
 
             bounds = [(math.log(1), math.log(1e6))] * orders + [(math.log(1e-3), math.log(1e9))] * orders
