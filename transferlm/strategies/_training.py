@@ -106,6 +106,7 @@ class Tuning:
     def opened(self) -> Iterator[None]:
         """Within the block the embedding table holds the rows in use, and the layers are those that `fit` moves."""
         with only_rows(self.body.embedding, [np.array([self.body.pad_id]), *self.rows.ids]) as renamed:
+            self.used, self.vocabulary = np.flatnonzero(renamed >= 0), len(renamed)
             self.trial = Trial(self.body, self.head, self.rows, renamed, self.strategy.precision)
             yield
 
