@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from transferlm.errors import UnsupportedError
+from transferlm.errors import SettingError, UnsupportedError
 from transferlm.models.base import Encoder, LinearLayers, Model
 from transferlm.neural.loop import Group
 from transferlm.seeding import derive
@@ -32,6 +32,11 @@ class Adapted(Tuned):
     """Which matrices have an adapter: those of attention, or these and the ones of what follows it in a layer."""
 
     requires: ClassVar[tuple[type, ...]] = (Encoder, LinearLayers)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.matrices not in ("attention", "all"):
+            raise SettingError(f"matrices {self.matrices!r}: choose attention or all")
 
     @abstractmethod
     def adapter(self, layers: Mapping[str, nn.Linear]) -> tuple[type[Any], Any]:

@@ -20,7 +20,7 @@ class WeightMap(Adapted):
 
     W + T(W) = W R with R orthogonal, so that the angles between the rows of W, what it knows, stay as they are. `oft`
     (Qiu et al. 2023) builds R of blocks on the diagonal, each the Cayley transform (I - Q)(I + Q)^-1 of a
-    skew-symmetric Q; `hra` (Yuan et al. 2024) is a product of Householder reflections, each of which mixes all of a row.
+    skew-symmetric Q; `hra` (Yuan et al. 2024) of Householder reflections, each of which mixes all of a row.
     """
 
     method: Literal["oft", "hra"] = "oft"
