@@ -131,7 +131,7 @@ class Tuning:
         *,
         frozen: Callable[[int], int] = lambda _: 0,
         memory: float = 0.0,
-        pull: Callable[[Sequence[torch.Tensor]], None] | None = None,
+        draw_back: Callable[[Sequence[torch.Tensor], float], None] | None = None,
         part: str = "",
     ) -> None:
         """Train on the training part, and leave the weights that are best on the held-out part.
@@ -142,7 +142,7 @@ class Tuning:
             frozen: Epoch -> groups of layers, from the embeddings up, that stand still in it. Their states are computed
                 once and kept (`FrozenStates`).
             memory: GiB that those states may take.
-            pull: As in `neural.loop.fit`, in the order of `groups`.
+            draw_back: As in `neural.loop.fit`, in the order of `groups`.
             part: Name of this training where a strategy has several.
         """
         settings = settings or self.settings()
@@ -160,7 +160,7 @@ class Tuning:
                 self.trial.loss,
                 settings,
                 groups=groups,
-                pull=pull,
+                draw_back=draw_back,
                 evaluate=(lambda: self.trial.mean_loss(held)) if len(held) else None,
                 checkpoint=self._checkpoint(part),
                 description=catalog.name_of(self.strategy).replace("_", "-") + f" ({part})" * bool(part),

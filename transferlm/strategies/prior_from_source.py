@@ -31,11 +31,11 @@ class PriorFromSource(Tuned):
     p_i is the precision of weight i, scaled to a mean of 1 over the body: that of the posterior which `online_bayes`
     left with the model, or the information that `elastic_weight_consolidation` left (Shwartz-Ziv et al. 2022; Chelba &
     Acero 2004, eq. 8, for a maximum entropy model); where nothing was left all are 1 (L2-SP, Li et al. 2018, eq. 2).
-    The head has no source and is free.
+    The head has no source and is free. The penalty takes steps of its own beside those of AdamW (`Anchor.draw_back`).
     """
 
-    strength: float = 0.1
-    """Weight of the penalty beside the mean loss of a text (a token, where there is one label each)."""
+    strength: float = 100.0
+    """Weight of the penalty: at a step size of 1e-4, 100 takes back a hundredth of the way from the source a step."""
     prior: Literal["auto", "posterior", "information", "identity"] = "auto"
     """Where precisions come from: what was left with the model, or 1 for each; `auto` takes the first that is there."""
     weight_decay: float = 0.0
@@ -61,7 +61,7 @@ class PriorFromSource(Tuned):
         anchor = Anchor(weights, stiffness)
         tuning.fit(
             [Group([*weights, *tuning.head.parameters()])],
-            pull=lambda parameters: anchor.pull(parameters[: len(weights)]),
+            draw_back=lambda moved, rate: anchor.draw_back(moved[: len(weights)], rate),
         )
 
     def _kept(self, source: Model) -> tuple[str, Kept | None]:
