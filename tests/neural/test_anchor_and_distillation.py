@@ -42,6 +42,17 @@ def test_a_spring_pulls_rows_that_a_sparse_gradient_does_not_touch(uniform: bool
     assert torch.equal(dense.grad[0], torch.full((2,), 0.5))
 
 
+@pytest.mark.parametrize("uniform", [True, False])
+@pytest.mark.parametrize("stiffness", [0.0, 0.3, 1e8])
+def test_drawn_back_is_where_energy_and_way_are_least(uniform: bool, stiffness: float) -> None:
+    """The implicit step: x is least in |x - theta|^2 / (2 rate) + stiffness / 2 |x - home|^2."""
+    start, home, rate = torch.tensor([1.0, -2.0, 5.0]), torch.tensor([0.0, 1.0, 5.0]), 0.5
+    parameter = nn.Parameter(start.clone())
+    Anchor([home], stiffness if uniform else [torch.full((3,), stiffness)]).draw_back([parameter], rate)
+    gradient = (parameter - start) / rate + stiffness * (parameter - home)
+    torch.testing.assert_close(gradient / (1 / rate + stiffness), torch.zeros(3), atol=1e-6, rtol=0)
+
+
 def test_what_has_no_gradient_is_left_alone() -> None:
     parameter = nn.Parameter(torch.ones(2))
     Anchor([torch.zeros(2)], 1.0).pull([parameter])

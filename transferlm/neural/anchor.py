@@ -36,3 +36,19 @@ class Anchor:
                 parameter.grad.add_(parameter - home, alpha=self.stiffness)
             else:
                 parameter.grad.addcmul_(parameter - home, self.stiffness[place])
+
+    @torch.no_grad()
+    def draw_back(self, parameters: Sequence[torch.Tensor], rate: float) -> None:
+        """Take the penalty's own step of this size, after that of the loss: exact, so that no stiffness is too large.
+
+        The step is that of the implicit method (the proximal one): theta becomes (theta + rate stiffness home) / (1 +
+        rate stiffness). Added to the gradient of an optimizer that divides by the gradient's size, as `pull` does under
+        AdamW, a stiffness would cancel out where it is large; as with weight decay (Loshchilov & Hutter 2019) the two
+        are told apart.
+        """
+        for place, (parameter, home) in enumerate(zip(parameters, self.home, strict=True)):
+            if isinstance(self.stiffness, float):
+                parameter.lerp_(home, rate * self.stiffness / (1 + rate * self.stiffness))
+            else:
+                firm = self.stiffness[place] * rate
+                parameter.lerp_(home, firm / (1 + firm))

@@ -44,6 +44,7 @@ def fit(
     groups: Sequence[Group] | None = None,
     penalty: Callable[[], torch.Tensor] | None = None,
     pull: Callable[[Sequence[torch.Tensor]], None] | None = None,
+    draw_back: Callable[[Sequence[torch.Tensor], float], None] | None = None,
     evaluate: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
     tokens: Callable[[B], int] | None = None,
@@ -62,6 +63,8 @@ def fit(
         penalty: Added to every step's loss (of states, say), or None.
         pull: Adds a penalty's gradient to the gradients of the weights, given in the order of `groups`, or None: for
             penalties on the weights themselves (`neural/anchor.py`).
+        draw_back: Called after each step with the weights, in that order, and the learning rate: for penalties that
+            take a step of their own.
         evaluate: Called now and then in evaluation mode; the weights with the lowest value are kept. Without it the
             last weights are.
         checkpoint: Where the state is kept; a run that was interrupted goes on from there and ends in the same bits.
@@ -87,7 +90,7 @@ def fit(
         )
     groups = groups or [Group([p for p in module.parameters() if p.requires_grad])]
     run = _Run(module, batches, loss, settings, groups, penalty)
-    run.evaluate, run.checkpoint, run.pace, run.pull = evaluate, checkpoint, pace, pull
+    run.evaluate, run.checkpoint, run.pace, run.pull, run.draw_back = evaluate, checkpoint, pace, pull, draw_back
     run.size, unit = (tokens, "tokens") if tokens else (lambda _: 1, "batches")
     log = None if checkpoint is None or not run.processes.main else TrainingLog(checkpoint.folder)
     with Progress(description, run.total(), unit) as progress, run.working.lent():
@@ -111,6 +114,7 @@ class _Run(Generic[B]):
     size: Callable[[B], int]
     pace: Callable[[B], float] | None
     pull: Callable[[Sequence[torch.Tensor]], None] | None
+    draw_back: Callable[[Sequence[torch.Tensor], float], None] | None
 
     def __init__(
         self,
@@ -157,6 +161,8 @@ class _Run(Generic[B]):
             clip_gradients(self.parameters, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.draw_back is not None:
+            self.draw_back(self.parameters, self.rate)
         self.averages.add()
         self.working.refresh()
         self.history.steps += 1
