@@ -50,6 +50,8 @@ Work = Callable[[Path | None], str]
         "pretrain recurrent sampled",
         "pretrain causal_transformer sampled",
         "fine_tuning",
+        "contrastive",
+        "pseudo_labels",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
@@ -66,6 +68,7 @@ def work(
     bert_folder: Path,
     review_texts: list[str],
     make_examples: Callable[..., Any],
+    tmp_path: Path,
 ) -> Work:
     """Training of one kind: a function from the state's folder to the fingerprint of what came out."""
     kind = request.param
@@ -102,9 +105,15 @@ def work(
             sizes |= {"softmax": "sampled", "samples": 60}
         causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
         return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
-    if kind == "fine_tuning":
-        strategy = tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8)
-        examples = make_examples(40)
+    if kind in ("fine_tuning", "contrastive", "pseudo_labels"):
+        unlabelled = tmp_path / "unlabelled.txt"
+        unlabelled.write_text("\n".join(review_texts), encoding="utf-8")
+        strategy, count = {
+            "fine_tuning": (tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8), 40),
+            "contrastive": (tl.strategies.Contrastive(epochs=1, minimum_steps=10, batch_size=8), 40),
+            "pseudo_labels": (tl.strategies.PseudoLabels(str(unlabelled), "contrastive", 1, least_confidence=0.1), 8),
+        }[kind]
+        examples = make_examples(count, seed=2)
 
         def tuned(state: Path | None) -> str:
             made = tl.transfer(bert, examples, strategy, 1, state)
