@@ -88,6 +88,7 @@ ARMS = {
     "fine_tuning": _own(tl.strategies.FineTuning()),
     "feature_extraction": _own(tl.strategies.FeatureExtraction()),
     "fine_tuning (untrained)": _own(tl.strategies.FineTuning(), untrained),
+    "feature_extraction (untrained)": _own(tl.strategies.FeatureExtraction(), untrained),
     "TF-IDF + logistic": _own(tl.strategies.FeatureExtraction(), term_weights),
     **{name: _peer(name) for name in PEERS},
 }

@@ -48,9 +48,9 @@ class Table:
 
     def _accuracies(self, size: int) -> list[str]:
         lines = [f"{size} labels a class: accuracy, mean and deviation over draws (draws); training, seconds a draw"]
-        lines.append(f"{'':23}" + "".join(f"{name:>16}" for name in self.sets) + f"{'processor s':>13}{'wall s':>8}")
+        lines.append(f"{'':32}" + "".join(f"{name:>16}" for name in self.sets) + f"{'processor s':>13}{'wall s':>8}")
         for arm in self.arms:
-            row, spent, wall = f"{arm:23}", [], []
+            row, spent, wall = f"{arm:32}", [], []
             for name in self.sets:
                 cells = self.cells.get((arm, name, size), [])
                 values = [100 * cell.scores["accuracy"] for cell in cells]
@@ -68,14 +68,15 @@ class Table:
         for arm in self.arms:
             told = []
             for name in self.sets:
-                gain = None if arm == self.ours else self._gain(arm, name, size)
+                gain = None if arm == self.ours else self._gain((self.ours, arm), name, size)
                 if gain is not None:
                     told.append(f"{name} {100 * gain.gain:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]")
-            lines += [f"  {arm:21}{', '.join(told)}"] * bool(told)
+            lines += [f"  {arm:30}{', '.join(told)}"] * bool(told)
         return lines if len(lines) > 1 else []
 
-    def _gain(self, arm: str, name: str, size: int) -> Interval | None:
-        ours, theirs = (self.cells.get((which, name, size), []) for which in (self.ours, arm))
+    def _gain(self, arms: tuple[str, str], name: str, size: int) -> Interval | None:
+        """By how much the first arm is above the second, over the draws that both have; None where there are none."""
+        ours, theirs = (self.cells.get((which, name, size), []) for which in arms)
         if not {cell.seed for cell in ours} & {cell.seed for cell in theirs}:
             return None
         pairs = same_seeds(ours, theirs)
@@ -119,15 +120,15 @@ class Table:
         return told, share <= SHARE_OF_TIME
 
     def _beside_untrained(self, size: int) -> tuple[str, bool]:
-        arms = [self.cells.get((arm, ON, size), []) for arm in (TUNED, TWIN)]
-        if not all(arms):
-            return f"{TUNED} on {ON} with {size}: not run.", False
-        tuned, twin = (mean(cell.scores["accuracy"] for cell in cells) for cells in arms)
+        gain = self._gain((TUNED, TWIN), ON, size)
+        if gain is None:
+            return f"{TUNED} on {ON} with {size}: not compared with untrained.", False
+        accuracy = mean(cell.scores["accuracy"] for cell in self.cells[TUNED, ON, size])
         told = (
-            f"{TUNED} on {ON} with {size}: {tuned:.1%} (target above {ACCURACY:.0%}), {100 * (tuned - twin):.1f} points"
-            f" above untrained (target above {100 * GAIN:.0f})."
+            f"{TUNED} on {ON} with {size}: {accuracy:.1%} (target above {ACCURACY:.0%}), {100 * gain.gain:.1f} points"
+            f" [{100 * gain.low:.1f}, {100 * gain.high:.1f}] above untrained (target above {100 * GAIN:.0f})."
         )
-        return told, tuned > ACCURACY and tuned - twin > GAIN
+        return told, accuracy > ACCURACY and gain.gain > GAIN
 
 
 def _quiet(cell: Cell) -> bool:

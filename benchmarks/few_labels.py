@@ -5,7 +5,8 @@
 8 and 64 labels a class, 5 draws each, on TREC-6, CR, MR, SST-2, SST-5 (MiniLM-L6) and ChnSentiCorp without the test
 rows that stand in its training part (m3e-small). Training rows that repeat one another or stand in the test part are
 left out first. All arms see the same draws, the whole test part, and 128 tokens of a text. Finished cells are kept in a
-folder, one file each, so that a run that was killed goes on, and so that several runs can share the work.
+folder, one file each, so that a run that was killed goes on, and so that several runs can share the work; once there
+are all of them, `results/few_labels.json` is written anew.
 
 Training's wall time and processor time are kept with each cell beside the machine's load at its start. Wall times are
 compared only between cells that began on a quiet machine (load below half of its cores); processor times always.
@@ -23,11 +24,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from few_label_arms import ARMS, OURS, Trial
 from few_label_tables import Table
+from record import Record
 
 import transferlm as tl
 from transferlm import sources
@@ -117,6 +119,12 @@ def cell_of(data: Data, arm: str, trial: Trial, predicted: np.ndarray, load: flo
     )
 
 
+def told(cell: Cell) -> dict[str, Any]:
+    """What the committed results keep of a cell: all but the predictions."""
+    kept = {name: getattr(cell, name) for name in ("source", "strategy", "labels", "seed", "scores", "extras")}
+    return {**kept, "seconds": cell.seconds}
+
+
 def main() -> int:
     """Measure what is missing, print the tables and the headline; the exit code says whether all targets were met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,6 +157,8 @@ def main() -> int:
     print(table)
     verdict, met = table.headline()
     print(verdict)
+    if asked.quick or len(cells) == len(places) == len(ARMS) * len(SIZES) * SEEDS * (len(ENGLISH) + 1):
+        Record("few_labels", asked.quick).keep({"cells": [told(cell) for cell in cells], "verdict": verdict})
     return 0 if met or asked.quick else 1
 
 
