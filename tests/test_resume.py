@@ -55,6 +55,8 @@ Work = Callable[[Path | None], str]
         "low_rank",
         "prior_from_source",
         "probe_then_fine_tuning",
+        "contrastive",
+        "pseudo_labels",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
@@ -71,6 +73,7 @@ def work(
     bert_folder: Path,
     review_texts: list[str],
     make_examples: Callable[..., Any],
+    tmp_path: Path,
 ) -> Work:
     """Training of one kind: a function from the state's folder to the fingerprint of what came out."""
     kind = request.param
@@ -108,8 +111,12 @@ def work(
         causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
         return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
     if kind in catalog.entries("strategies"):
-        strategy = catalog.find("strategies", kind)(epochs=4, minimum_steps=10, batch_size=8)
-        examples = make_examples(40)
+        unlabelled = tmp_path / "unlabelled.txt"
+        unlabelled.write_text("\n".join(review_texts), encoding="utf-8")
+        few = tl.strategies.PseudoLabels(str(unlabelled), "contrastive", 1, least_confidence=0.1)
+        short = {"epochs": 1 if kind in ("fine_tuning", "contrastive") else 4, "minimum_steps": 10, "batch_size": 8}
+        strategy = few if kind == "pseudo_labels" else catalog.find("strategies", kind)(**short)
+        examples = make_examples(8 if kind == "pseudo_labels" else 40, seed=2)
 
         def tuned(state: Path | None) -> str:
             made = tl.transfer(bert, examples, strategy, 1, state)

@@ -74,6 +74,10 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         made: Model = catalog.find("models", "class_counts").of(general, review_texts, targets, 2)  # type: ignore[attr-defined]
         return made
 
+    def label_likelihood(seed: int) -> Model:
+        made: Model = catalog.find("models", "label_likelihood").of(recurrent(seed), ("good", "bad"))  # type: ignore[attr-defined]
+        return made
+
     def vectors(family: str, **settings: Any) -> Factory:
         small = {"width": 8, "minimum_count": 1, "epochs": 2, **settings}
         return lambda seed: catalog.find("models", family)(**small).fit(review_texts, seed)
@@ -99,6 +103,7 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         "good_turing": counted("good_turing"),
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),
+        "label_likelihood": label_likelihood,
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
         "neural_cache": neural_cache,

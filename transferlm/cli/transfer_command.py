@@ -14,9 +14,10 @@ class _Command(PluggedCommand):
 
 @click.command("transfer", cls=_Command)
 @click.argument("source")
-@click.argument("data")
+@click.argument("data", required=False)
 @click.option("--task", type=PlugName("tasks"), default="classification", show_default=True, help="What is predicted.")
 @click.option("--strategy", type=PlugName("strategies"), required=True, help="How the model is transferred.")
+@click.option("--labels", metavar="A,B,...", help="Labels by name, in this order; without DATA for zero_shot.")
 @click.option("--test", type=click.Path(), help="Labelled examples to score the result on.")
 @click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
 @click.option("--from-scratch", is_flag=True, help="Start from the same architecture untrained.")
@@ -25,9 +26,10 @@ class _Command(PluggedCommand):
 @everywhere
 def command(
     source: str,
-    data: str,
+    data: str | None,
     task: str,
     strategy: str,
+    labels: str | None,
     test: str | None,
     max_length: int | None,
     from_scratch: bool,
@@ -37,15 +39,21 @@ def command(
 ) -> None:
     """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA.
 
+    `zero_shot` needs no DATA, only `--labels`.
+
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
     from transferlm import lifecycle
     from transferlm.progress import say
     from transferlm.storage import refuse_occupied
+    from transferlm.tasks.base import Examples
 
     refuse_occupied(output)
     kind = built("tasks", "task", task)
-    examples = kind.read(data)
+    names = labels.split(",") if labels is not None else None
+    if data is None and names is None:
+        raise click.UsageError("give DATA with labelled examples, or --labels for zero_shot")
+    examples = kind.read(data, labels=names) if data is not None else Examples.without_texts(kind, names or ())
     test_part = kind.read(test, labels=examples.labels) if test else None
     for part in (examples, *([test_part] if test_part is not None else [])):
         for note in part.notes:

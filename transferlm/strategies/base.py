@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from transferlm import catalog
-from transferlm.errors import UnsupportedError
+from transferlm.errors import DataError, UnsupportedError
 from transferlm.models.base import Model, require
 from transferlm.storage import Lineage
 from transferlm.task_model import TaskModel
@@ -27,6 +27,9 @@ class Strategy(ABC):
     frozen: ClassVar[bool] = False
     """Whether the model's encodings stay as they were, so that trials may share them."""
 
+    needs_examples: ClassVar[bool] = True
+    """Whether it learns from labelled examples; else their labels' names are enough."""
+
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value."""
         return catalog.values_of(self)
@@ -36,7 +39,7 @@ class Strategy(ABC):
 
         Args:
             model: The source.
-            examples: Labelled texts of one task.
+            examples: Labelled texts of one task; none (`Examples.without_texts`) for a strategy that needs none.
             seed: Decides every random choice.
             checkpoints: Folder for the state of long training, so that an interrupted one goes on; none keeps none.
 
@@ -48,6 +51,11 @@ class Strategy(ABC):
         name = catalog.name_of(self)
         require(model, self.requires, name)
         self.check_task(examples.task, examples.labels)
+        if self.needs_examples and not len(examples):
+            free = [n for n in catalog.entries("strategies") if not catalog.find("strategies", n).needs_examples]
+            raise DataError(
+                f"{name} learns from labelled examples, and there are none; what needs none: {', '.join(free)}"
+            )
         made = self.learn(model, examples, seed, checkpoints)
         made.lineage = self._lineage(model, examples, seed, made.lineage)
         return made
@@ -76,7 +84,7 @@ class Strategy(ABC):
         return model.origin.child(
             "transfer",
             method=method,
-            data=[examples.described()],
+            data=[examples.described(), *learnt.data],
             seed=seed,
             scores=learnt.scores,
             notes=[*examples.notes, *learnt.notes],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +13,7 @@ from transferlm.models.base import CountBased, Model
 from transferlm.models.class_counts import ClassCounts
 from transferlm.storage import Lineage
 from transferlm.strategies._labels import refuse_empty_labels
+from transferlm.strategies._temperature import sharpness_of
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
@@ -59,19 +59,7 @@ class ClassConditional(Strategy):
         shares = counts * (1.0 if weights is None else np.asarray(weights))
         prior = np.log(shares / shares.sum())
         left_out = body.left_out(texts, examples.targets)
-        sharpness, loss = _sharpness(left_out, prior, examples.targets)
+        sharpness, loss = sharpness_of(left_out, examples.targets, (_COLDEST, 1.0), prior)
         head = (np.eye(len(examples.labels)) * sharpness).astype(np.float32)
         scores = {"left_out_loss": loss, "temperature": 1 / sharpness, "train_share_read": 1.0}
         return TaskModel(body, examples.task, examples.labels, head, prior.astype(np.float32), Lineage(scores=scores))
-
-
-def _sharpness(scores: np.ndarray, prior: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """What to multiply log-probabilities by, 0.01 to 1, for the least log loss; and that loss, in nats a text."""
-    from scipy.optimize import minimize_scalar  # a quarter of a second to load, for this alone
-
-    def loss(logarithm: float) -> float:
-        logits = scores * math.exp(logarithm) + prior
-        return float((np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(targets)), targets]).mean())
-
-    best = minimize_scalar(loss, bounds=(math.log(_COLDEST), 0.0), method="bounded")
-    return math.exp(float(best.x)), float(best.fun)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import ClassVar
 
 from transferlm.errors import SettingError
-from transferlm.models._inputs import encoded, features_apart
 from transferlm.models.base import Encoder, GradientTrained, Model, Trainable
-from transferlm.storage import Lineage
+from transferlm.strategies._head import with_linear_head
 from transferlm.strategies._labels import refuse_empty_labels
-from transferlm.strategies._linear import Linear, Solver, scaled
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
@@ -62,30 +58,12 @@ class FeatureExtraction(Strategy):
         refuse_empty_labels(examples)
         if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
             model = model.untrained(seed).fit([part for text in examples.texts for part in parts(text) if part], seed)
-        apart = examples.task.paired
-        encoding = (features_apart if apart else encoded)(model, examples.texts, examples.task.reads_whole)
-        solver = Solver(
-            examples.task.output(examples.labels).link,
-            self.regularisation,
-            self.folds,
-            self.steps,
-            examples.task.weights(examples.targets, examples.labels),
+        return with_linear_head(
+            model,
+            examples,
             seed,
+            regularisation=self.regularisation,
+            folds=self.folds,
+            iterations=self.steps,
+            apart=examples.task.paired,
         )
-        features, factor = scaled(encoding.features)
-        found = solver.fit(features, examples.targets)
-        stopped = found.iterations >= self.steps
-        notes = [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] * stopped
-        shares = {"train_share_read": float(encoding.read.mean())}
-        if encoding.known is not None:
-            shares["train_share_known"] = float(encoding.known.mean())
-        weights, bias = (found.weights * factor).astype(np.float32), found.bias.astype(np.float32)
-        task = self._task(examples, solver, features, found)
-        return TaskModel(model, task, examples.labels, weights, bias, Lineage(scores=shares, notes=notes), apart)
-
-    def _task(self, examples: Examples, solver: Solver, features: Any, found: Linear) -> Any:
-        """The task with what it leaves open fitted to scores of rows that were left out in turn."""
-        if not examples.task.is_open(examples.targets):
-            return examples.task
-        scores = solver.left_out(features, examples.targets, found)
-        return examples.task.fitted(examples.targets, scores, examples.texts, examples.labels)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transferlm.errors import DataError
 from transferlm.seeding import derive
 from transferlm.text.framing import Text, flat
 from transferlm.text.splits import grouped_split, split, stratified_split
@@ -39,6 +40,18 @@ class Examples:
     labels: tuple[str, ...]
     name: str = "examples"
     notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def without_texts(cls, task: Task, labels: Sequence[str]) -> Examples:
+        """Labels alone, in this order: what a strategy needs that learns from their names.
+
+        Raises:
+            DataError: There are fewer than two, or one stands there twice or is empty.
+        """
+        names = tuple(label.strip() for label in labels)
+        if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+            raise DataError(f"labels {', '.join(map(repr, names))}: give two or more that differ")
+        return cls(task, [], np.zeros(0, dtype=np.int64), names, name="labels without texts")
 
     def __len__(self) -> int:
         return len(self.texts)
