@@ -8,16 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from transferlm.errors import SettingError
 from transferlm.models._inputs import encoded, features_apart
-from transferlm.models.base import Encoder, GradientTrained, Model, Trainable
+from transferlm.models.base import Encoder, Model
 from transferlm.storage import Lineage
+from transferlm.strategies._frozen import check_solver, ready, told
 from transferlm.strategies._labels import refuse_empty_labels
 from transferlm.strategies._linear import Linear, Solver, scaled
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
-from transferlm.text.framing import parts
 
 __all__ = ["FeatureExtraction"]
 
@@ -44,12 +43,7 @@ class FeatureExtraction(Strategy):
     frozen: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.regularisation is not None and not self.regularisation > 0:
-            raise SettingError(f"regularisation {self.regularisation}: give a number above 0")
-        if self.steps < 1:
-            raise SettingError(f"steps {self.steps}: give 1 or more")
-        if self.folds < 2:
-            raise SettingError(f"folds {self.folds}: give 2 or more")
+        check_solver(self)
 
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:  # noqa: ARG002
         """Encode, scale, fit, and fold the scale into the weights.
@@ -60,8 +54,7 @@ class FeatureExtraction(Strategy):
             DataError: A label of the task has no example.
         """
         refuse_empty_labels(examples)
-        if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
-            model = model.untrained(seed).fit([part for text in examples.texts for part in parts(text) if part], seed)
+        model = ready(model, examples, seed)
         apart = examples.task.paired
         encoding = (features_apart if apart else encoded)(model, examples.texts, examples.task.reads_whole)
         solver = Solver(
@@ -74,14 +67,10 @@ class FeatureExtraction(Strategy):
         )
         features, factor = scaled(encoding.features)
         found = solver.fit(features, examples.targets)
-        stopped = found.iterations >= self.steps
-        notes = [f"the solver stopped after {self.steps} iterations, short of its tolerance: raise steps"] * stopped
-        shares = {"train_share_read": float(encoding.read.mean())}
-        if encoding.known is not None:
-            shares["train_share_known"] = float(encoding.known.mean())
+        scores, notes = told(encoding, found.iterations, self.steps)
         weights, bias = (found.weights * factor).astype(np.float32), found.bias.astype(np.float32)
         task = self._task(examples, solver, features, found)
-        return TaskModel(model, task, examples.labels, weights, bias, Lineage(scores=shares, notes=notes), apart)
+        return TaskModel(model, task, examples.labels, weights, bias, Lineage(scores=scores, notes=notes), apart)
 
     def _task(self, examples: Examples, solver: Solver, features: Any, found: Linear) -> Any:
         """The task with what it leaves open fitted to scores of rows that were left out in turn."""

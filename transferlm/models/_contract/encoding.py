@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from transferlm.vectors.table import Asked, Near, WordTable
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "WordVectors"]
+__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "WordVectors"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,23 @@ class Encoder(ABC):
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Encoding:
         """One vector a text, in the order given, whatever the batches inside."""
+
+
+class MapsVectors(Encoder):
+    """An encoder that has another one read the texts, and makes something of its vectors."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Any:
+        """The encoder that reads."""
+
+    @abstractmethod
+    def mapped(self, encoding: Encoding) -> Encoding:
+        """What becomes of the vectors of that encoder, text by text."""
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """The texts' vectors, mapped."""
+        return self.mapped(self.model.encode(texts))
 
 
 class WordVectors(Encoder):
