@@ -127,7 +127,7 @@ def main() -> int:
     arguments = parser.parse_args()
     data, quick = arguments.data, arguments.quick
     record, seeds = Record("source_tasks", quick), 2 if quick else SEEDS
-    kept = {}
+    kept: dict[str, dict[str, Any]] = {}
     for name in ("glove",) if quick else ("glove", "minilm"):
         for target in ALONE[: 1 if quick else 4]:
             for size in SIZES[: 1 if quick else 2]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from transferlm.vectors.table import Asked, Near, WordTable
+    from transferlm.vectors.words import Chinese
 
 __all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "WordVectors"]
 
@@ -72,6 +73,8 @@ class WordVectors(Encoder):
     """Whether capital letters are read as small ones."""
     punctuation: bool
     """Whether punctuation and symbols are split off as words of their own."""
+    chinese: Chinese
+    """How the words of Chinese are told."""
 
     @property
     @abstractmethod
@@ -81,6 +84,12 @@ class WordVectors(Encoder):
         Raises:
             DataError: There are none yet.
         """
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, as the vectors have them."""
+        from transferlm.vectors.words import cut
+
+        return cut(text, self.lowercase, self.punctuation, self.chinese)
 
     def vectors_of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Words' vectors: float32 of shape (words, width), zeros where unknown; and bool (words,), which are known."""
@@ -123,12 +132,10 @@ class WordVectors(Encoder):
 
     def encode(self, texts: Sequence[str]) -> Encoding:
         """The mean of the vectors of each text's known words, zeros where it has none: float32 (texts, width)."""
-        from transferlm.vectors.words import cut
-
         features = np.zeros((len(texts), self.encoding_width), np.float32)
         shares = np.ones(len(texts))
         for row, text in enumerate(texts):
-            words = cut(text, self.lowercase, self.punctuation)
+            words = self.words_of(text)
             vectors, known = self.vectors_of(words)
             if known.any():
                 features[row] = vectors[known].mean(axis=0, dtype=np.float64)
