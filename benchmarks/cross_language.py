@@ -195,7 +195,7 @@ def main() -> int:
     low, told = max(best)
     met = low > 0
     print(
-        f"English labels instead of 8 Chinese ones a class, best: {told}, {'shown' if met else 'not shown'} to be better"
+        f"English labels instead of 8 Chinese ones a class, best: {told}, {'shown' if met else 'not shown'} to be above"
     )
     return 0 if met or arguments.quick else 1
 
