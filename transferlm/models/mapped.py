@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from transferlm import storage
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.models._wrapped import Around
-from transferlm.models.base import Encoder, Encoding, MapsVectors, Model, Trainable, digest, require
+from transferlm.models.base import Encoder, Encoding, GradientTrained, MapsVectors, Model, Trainable, digest, require
 
 __all__ = ["Mapped"]
 
@@ -30,7 +30,10 @@ class Mapped(Around, MapsVectors):
 
     inside_needs: ClassVar[tuple[type, ...]] = (Encoder,)
     how_made: ClassVar[str] = "a mapped encoder is nothing without one: make it with the strategy linear_map"
-    without: ClassVar[Mapping[type, str]] = {Trainable: "the map is learnt from labelled examples, by linear_map"}
+    without: ClassVar[Mapping[type, str]] = {
+        Trainable: "the map is learnt from labelled examples, by linear_map",
+        GradientTrained: "its map stays as it is: train the encoder that it was learnt for",
+    }
 
     def __post_init__(self) -> None:
         self._directions = np.zeros((0, 0), np.float32)
