@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,7 @@ def test_a_dictionary_lays_one_space_over_the_other(spaces: tuple[Any, Any], dic
     assert alike(made) == pytest.approx([1.0] * WORDS, abs=1e-3)
     assert (made.lowercase, made.chinese, len(made.table)) == (True, "characters", 2 * WORDS)
     assert made.lineage.scores["translated rightly"] == 1.0
+    assert made.lineage.data == [{"name": "pairs.txt", "hash": hashlib.sha256(dictionary.read_bytes()).hexdigest()}]
     assert (made.lineage.scores["words kept aside"], made.lineage.scores["dictionary pairs"]) == (3, 30)
     english = made.encode(["Word3 word5"]).features
     assert made.encode([CHINESE[3] + CHINESE[5]]).features == pytest.approx(english, abs=1e-3)

@@ -123,9 +123,12 @@ def test_a_map_of_one_task_helps_the_next(make_examples: Maker, recurrent: Recur
     assert after > alone
 
 
-def test_the_story_of_a_chain_names_both_data_sets(make_examples: Maker, recurrent: Recurrent, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first_strategy", [tl.strategies.LinearMap(), tl.strategies.FineTuning(minimum_steps=2)])
+def test_the_story_of_a_chain_names_both_data_sets(
+    first_strategy: Any, make_examples: Maker, recurrent: Recurrent, tmp_path: Path
+) -> None:
     first, second = make_examples(30), make_examples(20, seed=4)
-    step = tl.transfer(recurrent, first, tl.strategies.LinearMap())
+    step = tl.transfer(recurrent, first, first_strategy)
     step.save(tmp_path / "first")
     for source in (step, tl.load(tmp_path / "first")):
         made = tl.transfer(source, second, tl.strategies.FeatureExtraction())

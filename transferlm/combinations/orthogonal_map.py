@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from transferlm.errors import SettingError, UnsupportedError, alternatives
 from transferlm.models._opening import vectors_of
 from transferlm.models.base import Model, WordVectors
 from transferlm.seeding import derive
+from transferlm.storage import file_hash
 from transferlm.text.corpus import Corpus
+from transferlm.text.files import existing
 from transferlm.vectors.dictionary import Dictionary, identical
 from transferlm.vectors.mapping import by_distribution, induced, normalised, orthogonal, translated
 
@@ -55,6 +57,13 @@ class OrthogonalMap(Combination):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingError(f"{name} {value}: give {least} or more")
+
+    def reads(self) -> list[dict[str, Any]]:
+        """The dictionary."""
+        if self.dictionary is None:
+            return []
+        path = existing(self.dictionary)
+        return [{"name": path.name, "hash": file_hash(path)}]
 
     def together(self, models: Sequence[Model], tuning: Corpus | None) -> tuple[Model, dict[str, float]]:
         """One table of all words.
