@@ -69,7 +69,7 @@ def gensims(settings: dict[str, Any]) -> Callable[[Corpus, int], WordTable]:
 
     def trained(corpus: Corpus, seed: int) -> WordTable:
         model = Word2Vec(
-            Sentences(corpus, lowercase=True),
+            Sentences(corpus, lambda text: text.lower().split()),
             vector_size=settings["width"],
             window=settings["window"],
             min_count=settings["minimum_count"],

@@ -91,6 +91,11 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         made: Model = catalog.find("models", "word_vectors").read_file(place)  # type: ignore[attr-defined]
         return made
 
+    def mapped(seed: int) -> Model:
+        directions = np.linalg.qr(np.random.default_rng(seed).normal(size=(36, 2)))[0]
+        made: Model = catalog.find("models", "mapped").of(recurrent(seed), directions, np.array([2.0, 0.5]))  # type: ignore[attr-defined]
+        return made
+
     return {
         "arpa": arpa,
         "cached": cached,
@@ -104,6 +109,7 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         "hierarchical_dirichlet": counted("hierarchical_dirichlet"),
         "kneser_ney": counted("kneser_ney"),
         "label_likelihood": label_likelihood,
+        "mapped": mapped,
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
         "neural_cache": neural_cache,

@@ -25,6 +25,10 @@ class Combination(ABC):
         """Field name -> value."""
         return catalog.values_of(self)
 
+    def reads(self) -> list[dict[str, Any]]:
+        """Files that the hyper-parameters name, each with its hash, for the story; most methods read none."""
+        return []
+
     def combine(self, models: Sequence[Model], tuning: Corpus | Iterable[str] | None = None) -> Model:
         """One model that speaks for all; the models given are left as they were.
 
@@ -44,10 +48,11 @@ class Combination(ABC):
             require(model, self.requires, name)
         texts = None if tuning is None else Corpus.of(tuning)
         made, scores = self.together([model.copy() for model in models], texts)
+        tuned = [] if texts is None else [{"name": texts.name, "hash": texts.hash, "texts": texts.survey().texts}]
         made.lineage = Lineage().child(
             "combine",
             method={"name": name, "hyper_parameters": self.hyper_parameters()},
-            data=[] if texts is None else [{"name": texts.name, "hash": texts.hash, "texts": texts.survey().texts}],
+            data=[*self.reads(), *tuned],
             scores=scores,
         )
         made.lineage.parents = [model.origin.as_json() for model in models]

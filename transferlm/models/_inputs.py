@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transferlm.errors import UnsupportedError
-from transferlm.models.base import Encoder, Encoding, GradientTrained, Model
+from transferlm.models.base import Encoder, Encoding, GradientTrained, MapsVectors, Model
 from transferlm.outputs import Stretch
 from transferlm.text.framing import Text, parts, shares_read
 
@@ -27,6 +27,8 @@ def encoded(model: Model, texts: Sequence[Text], whole: bool = False) -> Encodin
     Raises:
         UnsupportedError: The model can't read a pair together.
     """
+    if isinstance(model, MapsVectors):
+        return model.mapped(encoded(model.model, texts, whole))
     assert isinstance(model, Encoder)
     if isinstance(model, GradientTrained) and (whole or any(not isinstance(text, str) for text in texts)):
         from transferlm.models._gradient_trained import encode_windows

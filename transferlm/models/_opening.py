@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transferlm import catalog, storage
 from transferlm.errors import ModelFolderError, alternatives
 from transferlm.models.base import Model, read_kept
 from transferlm.vectors.files import is_vector_file
+from transferlm.vectors.table import WordTable
 
-__all__ = ["family_of", "open_model", "open_part", "open_vectors"]
+__all__ = ["family_of", "open_model", "open_part", "open_vectors", "vectors_of"]
 
 _DEEPEST = 32
 """Folders of models inside one another: more than anyone would make on purpose."""
@@ -86,3 +88,14 @@ def open_vectors(place: Path, encoding: str = "utf-8") -> Model | None:
     family = catalog.find("models", "word_vectors")
     opened: Model = family.read_file(place, encoding) if file else family.read_fetched(place)
     return opened
+
+
+def vectors_of(table: WordTable, **reading: Any) -> Model:
+    """A model of frozen word vectors.
+
+    Args:
+        table: Words and vectors.
+        reading: How texts are cut into its words: `lowercase`, `punctuation`, `chinese`.
+    """
+    made: Model = catalog.find("models", "word_vectors").of(table, **reading)
+    return made

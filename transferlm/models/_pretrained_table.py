@@ -32,8 +32,13 @@ class Pretrained:
     lineage: storage.Lineage
 
     @classmethod
-    def of(cls, source: str, width: int) -> Pretrained:
+    def of(cls, source: str, width: int, setting: str = "width") -> Pretrained:
         """The table by the name of a file, a fetched source or a model's folder.
+
+        Args:
+            source: That name.
+            width: What it has to be.
+            setting: The hyper-parameter that decides it, for the error.
 
         Raises:
             SettingError: The table has another width.
@@ -47,7 +52,9 @@ class Pretrained:
             raise UnsupportedError(f"{source} is a {model.family} model, not word vectors")
         table = model.table
         if table.width != width:
-            raise SettingError(f"{source} has vectors of width {table.width}: give --width {table.width}")
+            raise SettingError(
+                f"{source} has vectors of width {table.width}: give --{setting.replace('_', '-')} {table.width}"
+            )
         told = {"name": f"{Path(source).name}, its words and vectors", "hash": table.hash}
         return cls(source, table, replace(model.origin, data=[*model.origin.data, told]))
 

@@ -22,6 +22,7 @@ from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
 from transferlm.vectors.table import WordTable
 from transferlm.vectors.vocabulary import Sentences, Vocabulary
+from transferlm.vectors.words import check_chinese
 
 __all__ = ["Text", "TrainedTable"]
 
@@ -68,6 +69,7 @@ class TrainedTable(TableBacked, GrowingVectors):
             self._at_least_one(name)
         if not 0 < self.learning_rate < math.inf:
             raise SettingError(f"learning_rate {self.learning_rate}: give a number above 0")
+        check_chinese(self.chinese)
         if self.pretrained_words not in ("trained", "frozen", "overwritten"):
             raise SettingError(f"pretrained_words {self.pretrained_words!r}: choose trained, frozen or overwritten")
 
@@ -190,7 +192,7 @@ class TrainedTable(TableBacked, GrowingVectors):
         return Vocabulary(self._table.words, self._state["counts"])
 
     def _sentences(self, corpus: Corpus, progress: Progress | None = None) -> Sentences:
-        return Sentences(corpus, self.lowercase, self.punctuation, progress)
+        return Sentences(corpus, self.words_of, progress)
 
     # ---------------------------------------------------------------- storage
 

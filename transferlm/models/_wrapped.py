@@ -1,4 +1,4 @@
-"""What every causal model shares that holds another one and reads as it does, with something added."""
+"""What every model shares that holds another one: the part inside, its folder; and reading as it does."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from transferlm.errors import DataError
 from transferlm.models._opening import open_part
 from transferlm.models.base import Causal, Model, Vocabulary, made_from
 
-__all__ = ["Wrapped"]
+__all__ = ["Around", "Wrapped"]
 
 _INSIDE = "model"
 
 
-class Wrapped(Model, Causal):
-    """A model around another one, whose tokens and vocabulary are its own; the one inside is never changed."""
+class Around(Model):
+    """A model around another one, which is never changed."""
 
-    inside_needs: ClassVar[tuple[type, ...]] = (Causal,)
+    inside_needs: ClassVar[tuple[type, ...]]
     """Capabilities that the model inside must have."""
     how_made: ClassVar[str]
     """What to say where there is none inside."""
@@ -36,17 +36,6 @@ class Wrapped(Model, Causal):
         if self._model is None:
             raise DataError(self.how_made)
         return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The model's own."""
-        return self.model.tokenizer
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's own."""
-        vocabulary: Vocabulary = self.model.vocabulary
-        return vocabulary
 
     def copy(self) -> Self:
         """An independent model."""
@@ -65,3 +54,20 @@ class Wrapped(Model, Causal):
         made = made_from(cls, folder)
         made._model = open_part(folder, _INSIDE, cls.inside_needs)
         return made
+
+
+class Wrapped(Around, Causal):
+    """A causal model around another one, whose tokens and vocabulary are its own."""
+
+    inside_needs: ClassVar[tuple[type, ...]] = (Causal,)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self.model.tokenizer
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's own."""
+        vocabulary: Vocabulary = self.model.vocabulary
+        return vocabulary

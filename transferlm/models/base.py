@@ -1,7 +1,7 @@
 """What a language model is, and what it can do: everything above asks for these capabilities, never for a family."""
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
-from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
+from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, MapsVectors, WordVectors
 from transferlm.models._contract.gradients import (
     GradientTrained,
     LinearLayers,
@@ -27,6 +27,7 @@ __all__ = [
     "HiddenStates",
     "Kept",
     "LinearLayers",
+    "MapsVectors",
     "Masked",
     "Model",
     "Objective",

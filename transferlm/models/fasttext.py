@@ -54,6 +54,8 @@ class FastText(GensimTrained):
     """Read capital letters as small ones."""
     punctuation: bool = False
     """Split punctuation and symbols off as words of their own, for text that was not tokenised before."""
+    chinese: Literal["spaces", "characters", "words"] = "spaces"
+    """Words of Chinese: parted by spaces like any others, or each character one, or cut by `rjieba` (an extra)."""
     pretrained: str | None = None
     """Word vectors of this width to start from: a file, fetched name or model's folder; none draws all at random."""
     pretrained_words: Literal["trained", "frozen", "overwritten"] = "trained"

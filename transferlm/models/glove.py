@@ -14,7 +14,6 @@ from transferlm.models._table_backed import Shapes, factors
 from transferlm.models._trained_table import Text, TrainedTable
 from transferlm.progress import Progress
 from transferlm.vectors.cooccurrence import LEAST_MEMORY, MOST_WORDS, Pairs, count_pairs
-from transferlm.vectors.words import cut
 
 __all__ = ["GloVe"]
 
@@ -55,6 +54,8 @@ class GloVe(TrainedTable):
     """Read capital letters as small ones."""
     punctuation: bool = False
     """Split punctuation and symbols off as words of their own, for text that was not tokenised before."""
+    chinese: Literal["spaces", "characters", "words"] = "spaces"
+    """Words of Chinese: parted by spaces like any others, or each character one, or cut by `rjieba` (an extra)."""
     pretrained: str | None = None
     """Word vectors of this width to start from: a file, fetched name or model's folder; none draws all at random."""
     pretrained_words: Literal["trained", "frozen", "overwritten"] = "trained"
@@ -95,7 +96,7 @@ class GloVe(TrainedTable):
 
         def rows(progress: Progress) -> Iterator[np.ndarray]:
             for each in text.corpus:
-                words = cut(each, self.lowercase, self.punctuation)
+                words = self.words_of(each)
                 yield np.fromiter((row_of.get(word, -1) for word in words), np.int64, len(words))
                 progress.advance()
 

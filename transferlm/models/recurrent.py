@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from transferlm import storage
 from transferlm.models._gradient_trained import encode_in_batches
-from transferlm.models._pretrainable import Pretrainable
+from transferlm.models._laid_in import LaidIn, check_laid_in
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
 from transferlm.models._recurrent_scorer import Scorer
@@ -50,7 +50,7 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
+class Recurrent(LaidIn, TellsStates, ReadsOn, Encoder):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -140,6 +140,7 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
 
     def __post_init__(self) -> None:
         check(self)
+        check_laid_in(self.pretrained_words, self.softmax)
         Settings.of(self)
 
     @property
@@ -181,6 +182,7 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
             reader,
             Settings.of(self),
             penalty=reader.penalty if penalised else None,
+            pull=self._keeps_still(),
             pace=reader.pace,
         )
 

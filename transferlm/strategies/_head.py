@@ -10,6 +10,7 @@ from transferlm.models._inputs import encoded, features_apart
 from transferlm.models.base import Model
 from transferlm.storage import Lineage
 from transferlm.strategies._linear import Linear, Solver, scaled
+from transferlm.strategies._solving import told
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
 
@@ -43,14 +44,10 @@ def with_linear_head(
     solver = Solver(link, regularisation, folds, iterations, weights, seed)
     features, factor = scaled(encoding.features)
     found = solver.fit(features, examples.targets)
-    stopped = found.iterations >= iterations
-    notes = [f"the solver stopped after {iterations} iterations, short of its tolerance: raise steps"] * stopped
-    shares = {"train_share_read": float(encoding.read.mean())}
-    if encoding.known is not None:
-        shares["train_share_known"] = float(encoding.known.mean())
+    scores, notes = told(encoding, found.iterations, iterations)
     head = (found.weights * factor).astype(np.float32), found.bias.astype(np.float32)
     task = _closed(examples, solver, features, found)
-    return TaskModel(model, task, examples.labels, *head, Lineage(scores=shares, notes=notes), apart)
+    return TaskModel(model, task, examples.labels, *head, Lineage(scores=scores, notes=notes), apart)
 
 
 def _closed(examples: Examples, solver: Solver, features: Any, found: Linear) -> Any:

@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 
 from transferlm.seeding import derive
 
-__all__ = ["STRENGTHS", "Linear", "Solver", "scaled"]
+__all__ = ["STRENGTHS", "Linear", "Link", "Solver", "rotated", "scaled", "softmax_form"]
 
 STRENGTHS = tuple(float(c) for c in np.logspace(-2, 4, 7))
 """Inverse strengths that cross-validation chooses among."""
@@ -65,7 +65,7 @@ class Solver:
 
     def fit(self, features: Any, targets: np.ndarray) -> Linear:
         """Weights and bias for features of shape (rows, columns) and the task's targets."""
-        short, back = _rotated(features)
+        short, back = rotated(features)
         # A constant added to a column moves only the intercept, which is not penalised; without it the solver needs a
         # fraction of the steps.
         mean = np.zeros(short.shape[1]) if issparse(short) else short.mean(axis=0)
@@ -93,7 +93,7 @@ class Solver:
 
     def _softmax(self, features: Any, targets: np.ndarray) -> Linear:
         classifier = self._logistic(features, targets)
-        weights, bias = _softmax_form(classifier.coef_, classifier.intercept_)
+        weights, bias = softmax_form(classifier.coef_, classifier.intercept_)
         return Linear(weights, bias, int(np.max(classifier.n_iter_)), (_strength(classifier),))
 
     def _sigmoid(self, features: Any, targets: np.ndarray) -> Linear:
@@ -155,7 +155,7 @@ def _strength(classifier: Any) -> float:
     return float(np.max(classifier.C_ if hasattr(classifier, "C_") else classifier.C))
 
 
-def _rotated(features: Any) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
+def rotated(features: Any) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
     """Fewer columns without loss, where there are more columns than rows, and the way back for the weights.
 
     L2-regularised weights lie in the span of the rows (representer theorem, Kimeldorf & Wahba 1971), so the rows'
@@ -185,7 +185,7 @@ def _typical_length(features: Any) -> float:
     return float(np.sqrt(np.mean(np.asarray(squares)))) or 1.0
 
 
-def _softmax_form(coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def softmax_form(coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (width, labels) and bias (labels,) whose softmax is the classifier's, two classes included."""
     if len(coefficients) == 1:
         coefficients, intercept = (

@@ -58,6 +58,8 @@ class Strategy(ABC):
             )
         made = self.learn(model, examples, seed, checkpoints)
         made.lineage = self._lineage(model, examples, seed, made.lineage)
+        if made.model is not model:
+            made.model.lineage = made.lineage  # the body has learnt from the examples: a later task's story names them
         return made
 
     def check_task(self, task: Task, labels: Sequence[str] = ()) -> None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from transferlm.errors import SettingError
-from transferlm.models.base import Encoder, GradientTrained, Model, Trainable
+from transferlm.models.base import Encoder, Model
 from transferlm.strategies._head import with_linear_head
 from transferlm.strategies._labels import refuse_empty_labels
+from transferlm.strategies._solving import check_solver, ready
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
-from transferlm.text.framing import parts
 
 __all__ = ["FeatureExtraction"]
 
@@ -40,12 +39,7 @@ class FeatureExtraction(Strategy):
     frozen: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.regularisation is not None and not self.regularisation > 0:
-            raise SettingError(f"regularisation {self.regularisation}: give a number above 0")
-        if self.steps < 1:
-            raise SettingError(f"steps {self.steps}: give 1 or more")
-        if self.folds < 2:
-            raise SettingError(f"folds {self.folds}: give 2 or more")
+        check_solver(self)
 
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:  # noqa: ARG002
         """Encode, scale, fit, and fold the scale into the weights.
@@ -56,10 +50,8 @@ class FeatureExtraction(Strategy):
             DataError: A label of the task has no example.
         """
         refuse_empty_labels(examples)
-        if isinstance(model, Trainable) and not isinstance(model, GradientTrained) and not model.trained:
-            model = model.untrained(seed).fit([part for text in examples.texts for part in parts(text) if part], seed)
         return with_linear_head(
-            model,
+            ready(model, examples, seed),
             examples,
             seed,
             regularisation=self.regularisation,

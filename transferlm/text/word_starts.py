@@ -13,7 +13,7 @@ import numpy as np
 from transferlm.errors import UnsupportedError
 from transferlm.text.units import is_mark, spaceless
 
-__all__ = ["begins_word", "word_starts"]
+__all__ = ["begins_word", "han_words", "word_starts"]
 
 _ALONE, _LETTER, _HAN, _MARK = range(4)
 
@@ -42,7 +42,7 @@ def word_starts(text: str) -> np.ndarray:
     han = np.flatnonzero(np.diff(kinds == _HAN, prepend=False, append=False))
     for start, stop in zip(han[::2].tolist(), han[1::2].tolist(), strict=True):
         if stop - start > 1:
-            lengths = [len(word) for word in _cut(text[start:stop])]
+            lengths = [len(word) for word in han_words(text[start:stop])]
             starts[start + 1 : stop] = False
             starts[start + np.cumsum(lengths)] = True
     return starts
@@ -81,14 +81,18 @@ def _kind(character: str) -> int:
     return _ALONE if spaceless(character) else _LETTER
 
 
-def _cut(run: str) -> list[str]:
-    """The words of a run of Chinese characters."""
+def han_words(run: str) -> list[str]:
+    """The words of a run of Chinese characters, as `rjieba` cuts them.
+
+    Raises:
+        UnsupportedError: It is not installed.
+    """
     try:
         segmenter: Any = importlib.import_module("rjieba")
     except ImportError:
         raise UnsupportedError(
             f"whole words of Chinese text ({run[:10]!r} is some) need a word segmenter: run"
-            " `pip install 'transferlm[chinese]'`, or leave words out of it (masking token)"
+            " `pip install 'transferlm[chinese]'`, or leave words out of it (masking token, characters of Chinese)"
         ) from None
     words: list[str] = segmenter.cut(run)
     return words

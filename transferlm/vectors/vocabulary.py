@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from transferlm.errors import DataError
 from transferlm.progress import Progress
 from transferlm.text.corpus import Corpus
-from transferlm.vectors.words import cut
 
 __all__ = ["LONGEST", "Sentences", "Vocabulary"]
 
@@ -24,19 +23,18 @@ class Sentences:
 
     Args:
         corpus: The texts.
-        lowercase: Read capital letters as small ones.
-        punctuation: Split punctuation off.
+        cut: A text's words.
         progress: Counts the texts read.
     """
 
     def __init__(
-        self, corpus: Corpus, lowercase: bool = False, punctuation: bool = False, progress: Progress | None = None
+        self, corpus: Corpus, cut: Callable[[str], list[str]] = str.split, progress: Progress | None = None
     ) -> None:
-        self._corpus, self._how, self._progress = corpus, (lowercase, punctuation), progress
+        self._corpus, self._cut, self._progress = corpus, cut, progress
 
     def __iter__(self) -> Iterator[list[str]]:
         for text in self._corpus:
-            words = cut(text, *self._how)
+            words = self._cut(text)
             for start in range(0, len(words), LONGEST):
                 yield words[start : start + LONGEST]
             if self._progress is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from transferlm.vectors.table import Asked, Near, WordTable
+    from transferlm.vectors.words import Chinese
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "WordVectors"]
+__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "WordVectors"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,23 @@ class Encoder(ABC):
         """One vector a text, in the order given, whatever the batches inside."""
 
 
+class MapsVectors(Encoder):
+    """An encoder that has another one read the texts, and makes something of its vectors."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Any:
+        """The encoder that reads."""
+
+    @abstractmethod
+    def mapped(self, encoding: Encoding) -> Encoding:
+        """What becomes of the vectors of that encoder, text by text."""
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """The texts' vectors, mapped."""
+        return self.mapped(self.model.encode(texts))
+
+
 class WordVectors(Encoder):
     """A model that gives every word a vector, the same wherever it stands; a text is the mean of its words' vectors."""
 
@@ -55,6 +73,8 @@ class WordVectors(Encoder):
     """Whether capital letters are read as small ones."""
     punctuation: bool
     """Whether punctuation and symbols are split off as words of their own."""
+    chinese: Chinese
+    """How the words of Chinese are told."""
 
     @property
     @abstractmethod
@@ -64,6 +84,12 @@ class WordVectors(Encoder):
         Raises:
             DataError: There are none yet.
         """
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, as the vectors have them."""
+        from transferlm.vectors.words import cut
+
+        return cut(text, self.lowercase, self.punctuation, self.chinese)
 
     def vectors_of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Words' vectors: float32 of shape (words, width), zeros where unknown; and bool (words,), which are known."""
@@ -106,12 +132,10 @@ class WordVectors(Encoder):
 
     def encode(self, texts: Sequence[str]) -> Encoding:
         """The mean of the vectors of each text's known words, zeros where it has none: float32 (texts, width)."""
-        from transferlm.vectors.words import cut
-
         features = np.zeros((len(texts), self.encoding_width), np.float32)
         shares = np.ones(len(texts))
         for row, text in enumerate(texts):
-            words = cut(text, self.lowercase, self.punctuation)
+            words = self.words_of(text)
             vectors, known = self.vectors_of(words)
             if known.any():
                 features[row] = vectors[known].mean(axis=0, dtype=np.float64)
