@@ -55,6 +55,9 @@ def command(
 
     if texts and files:
         raise click.UsageError("give texts or --file, not both")
+    for flag, value in (("column", column), ("encoding", encoding)):
+        if texts and value is not None:
+            raise click.UsageError(f"--{flag} says how files are read: with texts given as words leave it out")
     model = lifecycle.task_model(folder)
     own_form = table or (model.task.paired and question is None)
     _refuse(model.task.paired, table, files, column, question)

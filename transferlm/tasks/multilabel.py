@@ -88,6 +88,7 @@ class Multilabel(TextTask):
             return None
 
         faults = list(table.faults(rows, wrong))
+        faults[:0] = [] if counts else ["No text has a label."]
         return Labelled([flat(row.text) for row in rows], counted=dict(counts), faults=faults)
 
     def _labels(self, row: LabelledRow, where: str) -> list[str]:

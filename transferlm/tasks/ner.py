@@ -91,6 +91,7 @@ class NER(TokenTask):
         rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
         counts = Counter(entity.label for row in rows for entity in row.entities)
         faults += [*repaired, *_within_words(rows)]
+        faults[:0] = [] if counts or not rows else ["No text has an entity."]
         return Labelled([row.text for row in rows], counted=dict(counts), faults=faults, classes=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:

@@ -112,7 +112,7 @@ class QuestionAnswering(TokenTask):
         texts = [flat((question.question, question.context)) for question in found]
         bodies = [question.context for question in found]
         counted = {name: count for name, count in counts.items() if count}
-        return Labelled(texts, None, counted, faults, bodies, classes=False)
+        return Labelled(texts, None, counted, faults, bodies, classes=False, learnt=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:
         """Questions with their contexts; no answers are needed."""

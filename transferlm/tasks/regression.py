@@ -60,7 +60,9 @@ class Regression(TextTask):
         """Texts as they stand in the file, numbers that are none among the faults: what `transferlm check` looks at."""
         table = self.table(self.score_column)
         rows = list(table.rows(source))
-        return Labelled([flat(row.text) for row in rows], faults=[*table.faults(rows, _wrong)])
+        numbers = {_number(row.label) for row in rows}
+        alike = [f"Every row has the number {rows[0].label}."] if len(numbers) == 1 and None not in numbers else []
+        return Labelled([flat(row.text) for row in rows], faults=[*alike, *table.faults(rows, _wrong)])
 
     def output(self, labels: Sequence[str]) -> Output:  # noqa: ARG002
         """One number a text."""
