@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 HEAVY = (
     *("torch", "transformers", "numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "datasets", "pandas", "rich"),
-    *("gensim", "numba"),
+    *("gensim", "numba", "peft"),
 )
 TOUCHED = "import sys; {code}\nprint(sorted(n for n in {names!r} if n in sys.modules), file=sys.__stdout__)"
 

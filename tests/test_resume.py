@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import transferlm as tl
+from transferlm import catalog
 from transferlm.models.causal_transformer import CausalTransformer
 from transferlm.models.recurrent import Recurrent
 from transferlm.neural.checkpoint import Checkpoint
@@ -50,6 +51,10 @@ Work = Callable[[Path | None], str]
         "pretrain recurrent sampled",
         "pretrain causal_transformer sampled",
         "fine_tuning",
+        "gradual_unfreezing",
+        "low_rank",
+        "prior_from_source",
+        "probe_then_fine_tuning",
         "continued_pretraining recurrent",
         "continued_pretraining masked_transformer",
         "contrastive_pretraining",
@@ -102,8 +107,8 @@ def work(
             sizes |= {"softmax": "sampled", "samples": 60}
         causal = CausalTransformer(tokenizer=tl.tokenizers.BytePair(vocabulary_size=300), **sizes)  # type: ignore[arg-type]
         return lambda state: tl.pretrain(causal, review_texts, 1, state).fingerprint
-    if kind == "fine_tuning":
-        strategy = tl.strategies.FineTuning(epochs=1, minimum_steps=10, batch_size=8)
+    if kind in catalog.entries("strategies"):
+        strategy = catalog.find("strategies", kind)(epochs=4, minimum_steps=10, batch_size=8)
         examples = make_examples(40)
 
         def tuned(state: Path | None) -> str:

@@ -20,6 +20,8 @@ __all__ = [
     "configuration",
     "expect_no_mask",
     "first_line",
+    "layer_stack",
+    "linear_layers",
     "one_kernel_gelu",
     "opened",
     "silent",
@@ -98,6 +100,21 @@ def expect_no_mask(module: Any) -> None:
 
 def _unconcerned(*_: object) -> None:
     return
+
+
+def layer_stack(body: nn.Module) -> nn.ModuleList:
+    """The layers of a body, from the input up: the longest list of modules in it."""
+    return max((part for part in body.modules() if isinstance(part, nn.ModuleList)), key=len)
+
+
+def linear_layers(module: nn.Module, body: nn.Module) -> dict[str, nn.Module]:
+    """The matrices of a body's layers by their names in `module`."""
+    inside = {id(part) for part in layer_stack(body).modules()}
+    return {
+        name: part
+        for name, part in module.named_modules()
+        if id(part) in inside and (type(part) is nn.Linear or type(part).__name__ == "Conv1D")
+    }
 
 
 def one_kernel_gelu(module: nn.Module) -> None:

@@ -24,7 +24,14 @@ from transferlm.models._causal_shapes import (
     shaped,
 )
 from transferlm.models._gradient_trained import encode_in_batches
-from transferlm.models._huggingface import attend_by, expect_no_mask, one_kernel_gelu, silent
+from transferlm.models._huggingface import (
+    attend_by,
+    expect_no_mask,
+    layer_stack,
+    linear_layers,
+    one_kernel_gelu,
+    silent,
+)
 from transferlm.models._key_value_reading import read_on
 from transferlm.models._key_value_sampling import KeyValueContinuation, KeyValueTexts
 from transferlm.models._packed import PackedReader
@@ -36,6 +43,7 @@ from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    LinearLayers,
     ReadOn,
     ReadsOn,
     TokenScores,
@@ -44,6 +52,7 @@ from transferlm.models.base import (
 )
 from transferlm.neural.batching import Batch
 from transferlm.neural.dropout import quicken
+from transferlm.neural.part_way import ModuleStack
 from transferlm.neural.precision import best_device
 from transferlm.neural.settings import Settings
 from transferlm.seeding import derive
@@ -57,7 +66,7 @@ __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Pretrainable, TellsStates, ReadsOn, Encoder):
+class CausalTransformer(Pretrainable, TellsStates, ReadsOn, LinearLayers, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -239,13 +248,20 @@ class CausalTransformer(Pretrainable, TellsStates, ReadsOn, Encoder):
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings, then one group a block; the last one holds the closing norm too."""
         body = self._body().base_model
-        stack = max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len)
-        layers = [list(layer.parameters()) for layer in stack]
+        layers = [list(layer.parameters()) for layer in layer_stack(body)]
         inside = {id(p) for layer in layers for p in layer}
         order = [p for p in body.parameters() if id(p) not in inside or p is layers[0][0]]
         first = next(place for place, p in enumerate(order) if p is layers[0][0])
         layers[-1] += order[first + 1 :]
         return [order[:first], *layers]
+
+    def part_way(self) -> ModuleStack:
+        """Its blocks."""
+        return ModuleStack(layer_stack(self._body().base_model))
+
+    def linear_layers(self) -> dict[str, nn.Module]:
+        """The matrices of its blocks."""
+        return linear_layers(self.module, self._body().base_model)
 
     def _scored(
         self, texts: Iterable[str], context: Literal["text", "stream"], states: bool

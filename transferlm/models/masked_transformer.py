@@ -13,7 +13,7 @@ from torch import nn
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
-from transferlm.models._huggingface import attend_by, silent
+from transferlm.models._huggingface import attend_by, layer_stack, linear_layers, silent
 from transferlm.models._masked_head import MaskedHead, empty_head, published_head, save_with_head
 from transferlm.models._masked_language import MaskedReader
 from transferlm.models._masked_shapes import (
@@ -35,6 +35,7 @@ from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    LinearLayers,
     Masked,
     TokenScores,
     Vocabulary,
@@ -43,6 +44,7 @@ from transferlm.models.base import (
 from transferlm.neural.batching import Batch
 from transferlm.neural.dropout import quicken
 from transferlm.neural.loop import Settings
+from transferlm.neural.part_way import ModuleStack
 from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
@@ -53,7 +55,7 @@ __all__ = ["MaskedTransformer"]
 
 
 @dataclass(eq=False)
-class MaskedTransformer(Pretrainable, Masked, Encoder):
+class MaskedTransformer(Pretrainable, Masked, LinearLayers, Encoder):
     """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
@@ -188,13 +190,20 @@ class MaskedTransformer(Pretrainable, Masked, Encoder):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""
-        stacks = [m for m in self._body().modules() if isinstance(m, nn.ModuleList)]
-        layers = [list(layer.parameters()) for layer in max(stacks, key=len)]
+        layers = [list(layer.parameters()) for layer in layer_stack(self._body())]
         inside = {id(p) for layer in layers for p in layer}
         outside = [
             p for name, p in self.module.named_parameters() if id(p) not in inside and not name.startswith("pooler.")
         ]
         return [outside, *layers]
+
+    def part_way(self) -> ModuleStack:
+        """Its layers."""
+        return ModuleStack(layer_stack(self._body()))
+
+    def linear_layers(self) -> dict[str, nn.Module]:
+        """Four of attention and two of what follows it, a layer."""
+        return linear_layers(self.module, self._body())
 
     def begin(self, corpus: Corpus, seed: int = 0) -> None:
         """A tokenizer with marks and a mask that knows the corpus, weights and a head drawn anew, where they lack.

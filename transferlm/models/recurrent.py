@@ -34,6 +34,7 @@ from transferlm.models.base import (
     made_from,
 )
 from transferlm.neural.batching import Batch
+from transferlm.neural.part_way import RecurrentStack
 from transferlm.neural.precision import best_device
 from transferlm.neural.recurrence import State
 from transferlm.neural.settings import Settings
@@ -250,6 +251,10 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, Encoder):
             named = self.module.layers.named_parameters()
             groups.append([p for name, p in named if name.endswith(f"_l{layer}")])
         return groups
+
+    def part_way(self) -> RecurrentStack:
+        """Its layers."""
+        return RecurrentStack(self.module.layers)
 
     def _scored(
         self, texts: Iterable[str], context: Literal["text", "stream"], states: bool

@@ -72,6 +72,10 @@ class Recurrence(nn.Module):
         self.kernel, self.parts, self.depth = _KERNELS[cell], _PARTS[cell], len(widths) - 1
         self.between, self.weight_drop = dropouts.layer(dropouts.between), dropouts.recurrent
         self.uniform = len(set(widths[1:])) == 1
+        self.entrance: tuple[int, torch.Tensor] | None = None
+        """Where passes begin, and with what states, if not at the bottom (`neural/part_way.py`)."""
+        self.seen: dict[int, torch.Tensor] | None = None
+        """Where to leave the states that enter each layer, if anywhere."""
         for layer, (below, width) in enumerate(pairwise(widths)):
             rows = _GATES[cell] * width
             shapes = {"weight_ih": (rows, below), "weight_hh": (rows, width), "bias_ih": (rows,), "bias_hh": (rows,)}
@@ -88,10 +92,14 @@ class Recurrence(nn.Module):
         """States of the top layer (texts, tokens, width) after each input, and the state to go on from."""
         state = self._nothing(inputs) if state is None else state
         regularised = self.weight_drop or isinstance(self.between, LockedDropout)
-        if self.uniform and not (self.training and regularised):
+        part_way = self.entrance is not None or self.seen is not None
+        if self.uniform and not part_way and not (self.training and regularised):
             return self._whole(inputs, state)
         left: list[torch.Tensor] = []
-        for number in range(self.depth):
+        first, inputs = self.entrance or (0, inputs)
+        for number in range(first, self.depth):
+            if self.seen is not None:
+                self.seen[number] = inputs
             if number:
                 inputs = self.between(inputs)
             weights = self.layer(number)

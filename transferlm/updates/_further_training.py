@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -12,6 +11,7 @@ import torch
 
 from transferlm.models._training import Training
 from transferlm.models.base import Model, Objective, SelfSupervised, digest
+from transferlm.neural.freezing import only
 from transferlm.neural.loop import Group, History, Settings
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
@@ -87,7 +87,7 @@ class FurtherTraining(Update):
         key = self._key(model, new, seed)
         head = model.add_head(seed)
         course = Course(model.objective(new, derive(seed, "head"), self.batch_size))
-        with _only(course.objective.module, head):
+        with only(course.objective.module, head):
             self._trained(course, head, self.head_learning_rate, self.head_steps, seed, (checkpoints, "head", key))
         return [
             "the weights came without a masked-LM head: one was built on the embedding table and trained for"
@@ -135,17 +135,3 @@ class FurtherTraining(Update):
 
     def _settings(self, rate: float, steps: int) -> Settings:
         return Settings.of(self, epochs=1, learning_rate=rate, steps=steps)
-
-
-@contextmanager
-def _only(module: nn.Module, moving: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Within the block no other parameter of the module gets a gradient: the body's backward pass is saved."""
-    kept = {id(p) for p in moving}
-    frozen = [p for p in module.parameters() if p.requires_grad and id(p) not in kept]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     import torch
 
     from transferlm.neural.batching import Batch
+    from transferlm.neural.part_way import PartWay
     from transferlm.neural.readout import Readout
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["GradientTrained", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
+__all__ = ["GradientTrained", "LinearLayers", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
 
 
 class GradientTrained(ABC):
@@ -81,6 +82,18 @@ class GradientTrained(ABC):
     @abstractmethod
     def layer_groups(self) -> list[list[torch.nn.Parameter]]:
         """The parameters that `text_states` uses, from the input up: embeddings first, the top layer last."""
+
+    @abstractmethod
+    def part_way(self) -> PartWay:
+        """The layers that `layer_groups` names after the embeddings, as passes that begin at one of them want them."""
+
+
+class LinearLayers(GradientTrained):
+    """A model whose layers multiply states by matrices, each a module of its own: what adapters attach to."""
+
+    @abstractmethod
+    def linear_layers(self) -> dict[str, torch.nn.Module]:
+        """The linear modules of its layers by their names in `module`: `nn.Linear` and GPT-2's turned ones."""
 
 
 class ReadOn(NamedTuple):

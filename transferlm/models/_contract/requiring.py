@@ -25,6 +25,7 @@ _PLAIN = {
     "GrowingVectors": "made of word vectors that take in new words",
     "Pretrainable": "trained on text by gradients",
     "HiddenStates": "causal and able to tell the state behind each prediction",
+    "LinearLayers": "made of layers with matrices of their own",
     "Masked": "filling in hidden tokens",
     "ReadsOn": "causal, trained by gradients, and able to read on from a state",
     "SelfSupervised": "learning from plain text by a loss of its own",
