@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
 from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json, watched
+
+if TYPE_CHECKING:
+    from transferlm.cli.task_sets import TaskSet
 
 
 class _Command(PluggedCommand):
@@ -37,27 +42,56 @@ def command(
 ) -> None:
     """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA.
 
+    With --strategy multi_task DATA may be a TOML file that names several tasks, to be learnt together, each as a table:
+    [names], task = "ner", data = "news.conll", and if you like test = "test.conll" and the task's settings.
+
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
     from transferlm import lifecycle
     from transferlm.progress import say
     from transferlm.storage import refuse_occupied
+    from transferlm.task_models import TaskModels
 
     refuse_occupied(output)
-    kind = built("tasks", "task", task)
-    examples = kind.read(data)
-    test_part = kind.read(test, labels=examples.labels) if test else None
-    for part in (examples, *([test_part] if test_part is not None else [])):
+    sets = _sets(data, task, test)
+    for part in (part for one in sets.values() for part in one if part is not None):
         for note in part.notes:
             say(f"{part.name}: {note}")
+    method = built("strategies", "strategy", strategy)
     settings = {"max_length": max_length} if max_length else {}
     model = lifecycle.load(source, **settings)
     start = lifecycle.untrained(model, seed) if from_scratch else model
+    train = {name: one.train for name, one in sets.items()}
     with kept_state(output) as state:
-        made = lifecycle.transfer(start, examples, built("strategies", "strategy", strategy), seed, state)
-        scores = made.score(test_part) if test_part is not None else None
+        made = lifecycle.transfer(start, train if _several(data) else train[task], method, seed, state)
+        models = dict(made) if isinstance(made, TaskModels) else {task: made}
+        scores = {name: models[name].score(one.test) for name, one in sets.items() if one.test is not None}
         made.save(output)
+    told = {
+        name: {"labels": list(one.labels), "scores": scores[name].metrics if name in scores else None}
+        for name, one in models.items()
+    }
     if as_json:
-        show_json({"folder": output, "labels": list(made.labels), "scores": scores.metrics if scores else None})
+        show_json({"folder": output, **({"tasks": told} if _several(data) else told[task])})
+    elif _several(data):
+        click.echo("\n".join([output, *(f"  {name}: {found}" for name, found in scores.items())]))
     else:
-        click.echo(f"{output}: {scores}" if scores else output)
+        click.echo(f"{output}: {scores[task]}" if scores else output)
+
+
+def _several(data: str) -> bool:
+    return data.lower().endswith(".toml")
+
+
+def _sets(data: str, task: str, test: str | None) -> dict[str, TaskSet]:
+    """The labelled examples by name: those of one task under the task's own, or those that a TOML file names."""
+    from transferlm.cli.task_sets import TaskSet, read_sets
+
+    if not _several(data):
+        kind = built("tasks", "task", task)
+        train = kind.read(data)
+        return {task: TaskSet(train, kind.read(test, labels=train.labels) if test else None)}
+    parameter = click.get_current_context().get_parameter_source("task")
+    if test is not None or parameter is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError(f"{data} names tasks, data and tests: leave --task and --test out")
+    return read_sets(data)
