@@ -29,13 +29,13 @@ class TaskModels(Mapping[str, TaskModel]):
         lineage: How they were made, together.
 
     Raises:
-        SettingError: There are none, a name is blank, or bodies differ.
+        SettingError: There are none, or bodies differ.
     """
 
     def __init__(self, models: Mapping[str, TaskModel], lineage: storage.Lineage) -> None:
         self._models, self.lineage = dict(models), lineage
-        if not self._models or not all(name.strip() for name in self._models):
-            raise SettingError("several tasks need a name each: give one or more")
+        if not self._models:
+            raise SettingError("there are no tasks: give one or more")
         self.model: Model = next(iter(self._models.values())).model
         if any(made.model is not self.model for made in self._models.values()):
             raise SettingError("task models around several bodies can't be one: train them together")

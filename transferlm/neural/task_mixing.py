@@ -50,7 +50,7 @@ def mixed(counts: np.ndarray, seed: int, epoch: int) -> list[tuple[int, int]]:
     A task goes on in its own examples from epoch to epoch, so that one with few batches an epoch still shows them all.
 
     >>> mixed(np.array([1, 2]), 0, 0)
-    [(1, 0), (0, 0), (1, 1)]
+    [(0, 0), (1, 0), (1, 1)]
     >>> sorted(mixed(np.array([1, 2]), 0, 3))
     [(0, 3), (1, 6), (1, 7)]
     """

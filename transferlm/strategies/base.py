@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from transferlm import catalog
-from transferlm.errors import UnsupportedError
+from transferlm.errors import SettingError, UnsupportedError
 from transferlm.models.base import Model, require
 from transferlm.storage import Lineage
 from transferlm.task_model import TaskModel
@@ -76,6 +76,8 @@ class Strategy(ABC):
         if not self.several:
             others = [each for each in catalog.entries("strategies") if catalog.find("strategies", each).several]
             raise UnsupportedError(f"{name} learns one task at a time; what learns several: {', '.join(others)}")
+        if not sets or not all(each.strip() for each in sets):
+            raise SettingError("several tasks need a name each: give one or more")
         require(model, self.requires, name)
         for examples in sets.values():
             self.check_task(examples.task, examples.labels)
