@@ -24,9 +24,9 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from transferlm.experiments.machine import machine
-from transferlm.measure.intervals import Interval, paired_gain, paired_gain_of
-from transferlm.measure.jackknife import delete_one_macro_f1, pseudo_values
+from transferlm.measure.intervals import Interval, paired_gain
 from transferlm.progress import Progress
+from transferlm.tasks._contributions import DeleteOne, f1_without, pseudo_values
 
 SEEDS = (3, 5, 10)
 EXAMPLES = 200
@@ -85,14 +85,17 @@ def macro_f1() -> tuple[float, Trial]:
             predicted.append(np.where(right, targets, wrong))
         return targets, (predicted[0], predicted[1])
 
+    def without_each(targets: np.ndarray, predicted: np.ndarray) -> DeleteOne:
+        true, said = np.eye(classes)[targets], np.eye(classes)[predicted]
+        return f1_without(true * said, true, said, "macro")
+
     def trial(random: np.random.Generator, seeds: int) -> tuple[Interval, np.ndarray]:
         targets, (ours, theirs) = arms(random, seeds, EXAMPLES)
-        interval = paired_gain_of(delete_one_macro_f1, targets, ours, theirs, classes)
-        values = [pseudo_values(delete_one_macro_f1, targets, arm, classes) for arm in (ours, theirs)]
-        return interval, values[0] - values[1]
+        mine, other = (np.stack([pseudo_values(without_each(targets, row)) for row in arm]) for arm in (ours, theirs))
+        return paired_gain(mine, other), mine - other
 
     targets, (ours, theirs) = arms(np.random.default_rng(1), 500, 20_000)
-    each = [np.mean([delete_one_macro_f1(targets, row, classes)[0] for row in arm]) for arm in (ours, theirs)]
+    each = [np.mean([without_each(targets, row)[0] for row in arm]) for arm in (ours, theirs)]
     return float(each[0] - each[1]), trial
 
 

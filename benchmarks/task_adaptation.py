@@ -82,7 +82,7 @@ def _rows(cells: list[Cell]) -> list[dict[str, Any]]:
         arms.setdefault((cell.strategy, cell.source), []).append(cell)
     rows = []
     for (strategy, source), ours in arms.items():
-        right, before = (np.stack([c.correct for c in arm]).astype(float) for arm in (ours, arms[strategy, PARENT]))
+        right, before = (np.stack([c.contributions["accuracy"] for c in arm]) for arm in (ours, arms[strategy, PARENT]))
         row = {"strategy": strategy, "source": source, "accuracy": float(right.mean())}
         if source != PARENT:
             gain = paired_gain(right, before)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         evaluate,
         find_learning_rate,
         load,
+        load_tasks,
         pretrain,
         read,
         transfer,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from transferlm.neural.tensorboard import tensorboard
     from transferlm.sources import fetch
     from transferlm.task_model import TaskModel
+    from transferlm.task_models import TaskModels
     from transferlm.tasks.base import Examples
     from transferlm.text import tokenizers
     from transferlm.text.corpus import Corpus
@@ -64,6 +66,7 @@ _HOMES = {
     "Model": "models.base",
     "Plan": "experiments.compare",
     "TaskModel": "task_model",
+    "TaskModels": "task_models",
     "combine": "lifecycle",
     "compare": "experiments.compare",
     "compress": "lifecycle",
@@ -71,6 +74,7 @@ _HOMES = {
     "fetch": "sources",
     "find_learning_rate": "lifecycle",
     "load": "lifecycle",
+    "load_tasks": "lifecycle",
     "pretrain": "lifecycle",
     "read": "lifecycle",
     "tensorboard": "neural.tensorboard",
@@ -96,6 +100,7 @@ __all__ = [
     "Model",
     "Plan",
     "TaskModel",
+    "TaskModels",
     "combinations",
     "combine",
     "compare",
@@ -104,6 +109,7 @@ __all__ = [
     "fetch",
     "find_learning_rate",
     "load",
+    "load_tasks",
     "models",
     "pretrain",
     "read",

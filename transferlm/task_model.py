@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -135,9 +135,10 @@ class TaskModel:
         with storage.written_whole(folder) as scratch:
             self.model.write_whole(scratch)
             storage.save_tensors({"weights": self.weights, "bias": self.bias}, scratch / HEAD)
-            storage.write_json(scratch / storage.MANIFEST, self._manifest())
+            storage.write_json(scratch / storage.MANIFEST, {**self.model.manifest(), "task": self.facts()})
             storage.write_json(scratch / storage.LINEAGE, dataclasses.asdict(self.lineage))
-            (scratch / storage.CARD).write_text(self._card(), encoding="utf-8")
+            told = card(self.model.family, self.lineage, f"It predicts {self.described()}.")
+            (scratch / storage.CARD).write_text(told, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: storage.Folder, model: Model) -> Self:
@@ -146,30 +147,43 @@ class TaskModel:
         Raises:
             ModelFolderError: The head does not fit body and labels, or the task is unknown.
         """
-        told = folder.said("task")
+        return cls.of(folder, folder.said("task"), folder.tensors(HEAD), model)
+
+    @classmethod
+    def of(cls, folder: storage.Folder, told: Mapping[str, Any], head: Mapping[str, np.ndarray], model: Model) -> Self:
+        """The task model that a folder tells of.
+
+        Args:
+            folder: Where it lies: for errors and its lineage.
+            told: What the manifest says of the task (`facts`).
+            head: Its `weights` and `bias`.
+            model: Its body.
+
+        Raises:
+            ModelFolderError: As `read` does.
+        """
         try:
             task: Task = catalog.find("tasks", told["name"])(**told["settings"])
             labels = tuple(str(label) for label in told["labels"])
         except (KeyError, TypeError, SettingError) as error:
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: the task is not whole ({error})") from None
-        head = folder.tensors(HEAD)
         if set(head) != {"weights", "bias"}:
             raise ModelFolderError(f"{folder.path / HEAD} holds {sorted(head)}, not weights and bias")
         apart = told.get("apart", False) is True
         return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart)
 
-    def _manifest(self) -> dict[str, Any]:
-        task = {
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of the task: its name, settings and labels."""
+        return {
             "name": catalog.name_of(self.task),
             "settings": self.task.settings(),
             "labels": list(self.labels),
             **({"apart": True} if self.apart else {}),
         }
-        return {**self.model.manifest(), "task": task}
 
-    def _card(self) -> str:
-        body = f"It predicts {catalog.name_of(self.task)}" + (f": {', '.join(self.labels)}." if self.labels else ".")
-        return card(self.model.family, self.lineage, body)
+    def described(self) -> str:
+        """What it predicts, on one line."""
+        return catalog.name_of(self.task) + (f": {', '.join(self.labels)}" if self.labels else "")
 
 
 def body_of(source: Model | TaskModel) -> Model:

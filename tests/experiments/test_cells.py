@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ import pytest
 from examples_of_cells import cells
 
 from transferlm.errors import DataError, SettingError
-from transferlm.experiments.cells import Arm, CellStore, by_arm, key_of, same_seeds
+from transferlm.experiments.cell_store import CellStore, key_of
+from transferlm.experiments.cells import Arm, by_arm, same_seeds
 
 KEY = key_of(labels=8, seed=0)
 
@@ -32,8 +34,7 @@ def test_a_cell_comes_back_as_it_went_in(tmp_path, cell):
     back = CellStore(tmp_path).get(KEY)
     for entry in fields(cell):
         np.testing.assert_equal(getattr(back, entry.name), getattr(cell, entry.name))
-    assert back.correct.dtype == bool
-    assert back.predicted.dtype == np.int32
+    assert {values.dtype for values in back.contributions.values()} == {np.dtype("float64")}
 
 
 def test_what_was_never_put_is_none(tmp_path):
@@ -48,10 +49,10 @@ def test_what_was_never_put_is_none(tmp_path):
         lambda text: "[]",
         lambda text: "[" * 100_000,
         lambda text: text.replace('"seed": 0', '"seed": 1'),
-        lambda text: text.replace('"format": 1', '"format": 2'),
+        lambda text: text.replace('"format": 2', '"format": 1'),
         lambda text: text.replace('"accuracy": 0', '"accuracy": 1'),
         lambda text: text.replace(KEY, key_of(labels=9)),
-        lambda text: json.dumps({"format": 1, "key": KEY, "sha256": "", "cell": {"source": 1}}),
+        lambda text: json.dumps({"format": 2, "key": KEY, "sha256": "", "cell": {"source": 1}}),
     ],
 )
 def test_a_damaged_or_foreign_file_is_reported_and_not_trusted(tmp_path, cell, capsys, damage):
@@ -69,6 +70,18 @@ def test_a_damaged_or_foreign_file_is_reported_and_not_trusted(tmp_path, cell, c
     assert store.get(KEY) is not None
 
 
+def test_contributions_that_are_no_numbers_are_reported_and_not_trusted(tmp_path, cell, capsys):
+    store = CellStore(tmp_path)
+    store.put(KEY, cell)
+    (path,) = tmp_path.iterdir()
+    document = json.loads(path.read_text())
+    document["cell"]["contributions"]["accuracy"] = "AAAA"
+    canonical = json.dumps(document["cell"], sort_keys=True, separators=(",", ":")).encode()
+    path.write_text(json.dumps({**document, "sha256": hashlib.sha256(canonical).hexdigest()}))
+    assert store.get(KEY) is None
+    assert "computing it again" in capsys.readouterr().err
+
+
 def test_a_cell_kept_under_another_key_is_not_taken_for_it(tmp_path, cell):
     store = CellStore(tmp_path)
     store.put(KEY, cell)
@@ -81,7 +94,7 @@ def test_sigkill_at_any_moment_leaves_whole_cells_only(tmp_path):
     script = (
         "import sys, itertools; sys.path[:0] = sys.argv[2:]\n"
         "from examples_of_cells import cells\n"
-        "from transferlm.experiments.cells import CellStore, key_of\n"
+        "from transferlm.experiments.cell_store import CellStore, key_of\n"
         "store = CellStore(sys.argv[1]); (cell,) = cells({('m', 's', 8): 0.7}, [0], 20_000)\n"
         "print('ready', flush=True)\n"
         "for count in itertools.count(): store.put(key_of(count=count), cell)\n"

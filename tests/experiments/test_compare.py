@@ -11,6 +11,7 @@ import pytest
 from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.experiments.compare import Comparison, Plan, compare
 from transferlm.experiments.machine import machine
+from transferlm.experiments.pools import drawn
 from transferlm.experiments.remembered import Remembered
 from transferlm.models.base import Model
 from transferlm.models.recurrent import Recurrent
@@ -18,7 +19,6 @@ from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
 from transferlm.strategies.fine_tuning import FineTuning
 from transferlm.tasks.base import Examples
-from transferlm.tasks.regression import Regression
 
 Maker = Callable[..., Examples]
 PLAN = Plan(sizes=(2, 6), seeds=2)
@@ -46,10 +46,8 @@ def test_all_arms_share_their_draws_and_seeds_differ(found: Comparison) -> None:
 
 
 def test_the_few_labels_of_a_seed_are_part_of_its_many(make_examples: Maker) -> None:
-    from transferlm.experiments.compare import _draws
-
     pool = make_examples(60)
-    draws = _draws(pool, PLAN, {})
+    draws = drawn(pool, (2, 6), 2, {})
     for seed in range(2):
         assert set(draws[2, seed]) < set(draws[6, seed])
         assert np.bincount(pool.targets[draws[6, seed]]).tolist() == [6, 6]
@@ -58,14 +56,12 @@ def test_the_few_labels_of_a_seed_are_part_of_its_many(make_examples: Maker) -> 
 def test_a_cell_is_what_a_transfer_alone_would_give(
     found: Comparison, recurrent: Recurrent, make_examples: Maker
 ) -> None:
-    from transferlm.experiments.compare import _draws
-
     train, test = make_examples(60), make_examples(20, seed=3)
-    rows = _draws(train, PLAN, {})[6, 1]
+    rows = drawn(train, (2, 6), 2, {})[6, 1]
     alone = FeatureExtraction(regularisation=1.0).transfer(recurrent, train.subset(rows), 1).score(test)
     cell = next(c for c in found.cells if (c.source, c.labels, c.seed) == ("lm", 6, 1))
     assert cell.scores == pytest.approx(alone.metrics)
-    assert np.array_equal(cell.predicted, alone.predicted)
+    assert np.array_equal(cell.contributions["accuracy"], alone.predicted == test.targets)
 
 
 def test_only_texts_of_the_examples_are_encoded(
@@ -153,9 +149,3 @@ def test_remembered_encodings_are_the_encoders_own(recurrent: Recurrent, review_
     assert np.array_equal(answer.read, expected.read[[3, 0, 3]])
     assert memory.seconds_saved > 0
     assert (memory.family, memory.fingerprint) == (recurrent.family, recurrent.fingerprint)
-
-
-def test_a_task_without_classes_is_refused_by_name() -> None:
-    examples = Examples(Regression(), ["a film", "a room"], np.array([1.0, 2.0]), ())
-    with pytest.raises(UnsupportedError, match="compare measures tasks with one label a text, not regression"):
-        compare(examples, examples, {"tfidf": TfIdf()}, [FeatureExtraction()])

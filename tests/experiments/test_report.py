@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from examples_of_cells import CLASSES, cells, targets
+from examples_of_cells import cells
 from rich.console import Console
 
 from transferlm.errors import SettingError
@@ -29,7 +29,7 @@ def comparison(source="minilm", counts=(8, 64), seeds=range(5)):
         {(*arm, labels): share for labels in counts for arm, share in zip(arms, ACCURACIES[labels], strict=True)},
         seeds=seeds,
     )
-    found = gains(made, targets(), CLASSES)
+    found = gains(made)
     return made, found, verdict(made, found)
 
 
@@ -58,7 +58,7 @@ def written(tmp_path):
     def write(title="Report", facts=None, **which):
         path = tmp_path / "deep" / "report.html"
         found = comparison(**which)
-        write_report(path, title, *found, facts or {}, targets(), class_count=CLASSES)
+        write_report(path, title, *found, facts or {})
         assert [entry.name for entry in path.parent.iterdir()] == ["report.html"]
         return Page(path.read_text(encoding="utf-8")), *found
 
@@ -111,7 +111,7 @@ def test_few_seeds_are_noted(written):
 
 def test_without_gains_and_facts_there_is_still_a_page(tmp_path):
     made = cells({("minilm", FT, 8): 0.7}, seeds=[0])
-    write_report(tmp_path / "r.html", "alone", made, [], verdict(made, []), {}, targets())
+    write_report(tmp_path / "r.html", "alone", made, [], verdict(made, []), {})
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "Not measured" in page.text
     assert "Gains" not in page.text
@@ -134,7 +134,7 @@ def test_points_of_the_curves_stand_where_their_scores_are(written):
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match="can't be written"):
-        write_report(tmp_path / "file" / "r.html", "t", *comparison(), {}, targets())
+        write_report(tmp_path / "file" / "r.html", "t", *comparison(), {})
 
 
 def test_json_has_the_promised_form_and_every_figure():

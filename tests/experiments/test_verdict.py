@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from examples_of_cells import CLASSES, cells, targets
+from examples_of_cells import cells
 
 from transferlm.errors import DataError
 from transferlm.experiments.gains import gains
@@ -14,9 +14,9 @@ from transferlm.experiments.verdict import verdict
 FT, FE = "fine_tuning", "feature_extraction"
 
 
-def judged(accuracies, metric="accuracy", **how):
+def judged(accuracies, metric=None, **how):
     made = cells(accuracies, **how)
-    return verdict(made, gains(made, targets(how.get("examples", 500)), CLASSES), metric)
+    return verdict(made, gains(made), metric)
 
 
 def arms(transfer, twin, baseline, labels=64):
@@ -38,7 +38,7 @@ def test_use_names_the_arm_its_accuracy_and_both_gains():
 
 def test_figures_in_the_sentence_are_those_of_the_gains():
     made = cells(arms(0.89, 0.68, 0.77))
-    found = gains(made, targets(), CLASSES)
+    found = gains(made)
     answer = verdict(made, found)
     for gain in (gain for gain in found if gain.metric == "accuracy" and gain.source == "minilm"):
         figures = f"{100 * gain.gain:.1f} points [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
@@ -80,7 +80,7 @@ def test_the_largest_label_count_decides_and_each_count_has_its_line():
 
 def test_the_best_of_many_arms_needs_a_surer_gain_than_a_single_arm():
     made = cells({("tfidf", FE, 8): 0.7, ("m0", FE, 8): 0.728}, examples=300)
-    found = gains(made, targets(300), CLASSES)
+    found = gains(made)
     alone = verdict(made, found)
     assert alone.decision == "use"
     worse = cells({("m", FE, 8): 0.6}, examples=300)

@@ -8,8 +8,8 @@ from scipy.stats import ttest_1samp, ttest_rel
 from sklearn.metrics import f1_score
 
 from transferlm.errors import SettingError
-from transferlm.measure.intervals import interval_of_mean, mean_of, paired_gain, paired_gain_of
-from transferlm.measure.jackknife import delete_one_macro_f1
+from transferlm.measure.intervals import interval_of_mean, paired_gain
+from transferlm.tasks._contributions import f1_without, pseudo_values
 
 
 def simulated(random: np.random.Generator, seeds: int, seed_sd: float, examples: int = 200) -> np.ndarray:
@@ -108,19 +108,11 @@ def test_another_confidence_gives_the_interval_that_would_have_been_made_with_it
     assert interval_of_mean(table).at(0.99).half_width > interval_of_mean(table).half_width
 
 
-def test_macro_f1_with_each_example_removed_is_what_scikit_learn_gives_without_it():
-    random = np.random.default_rng(9)
-    # Class 4 never occurs, class 3 once: its removal leaves a class of 0/0.
-    targets = np.append(random.integers(0, 3, 40), 3)
-    predicted = np.where(random.uniform(size=41) < 0.6, targets, random.integers(0, 5, 41))
-    value, without = delete_one_macro_f1(targets, predicted, 5)
-
-    def macro_f1(rows):
-        return f1_score(targets[rows], predicted[rows], labels=range(5), average="macro", zero_division=0.0)
-
-    everything = np.arange(41)
-    assert value == pytest.approx(macro_f1(everything))
-    assert without == pytest.approx([macro_f1(everything != left_out) for left_out in everything])
+def macro_f1_values(targets, arm, classes):
+    """Pseudo-values (seeds, examples) of an arm's predictions."""
+    one_hot = np.eye(classes)
+    tables = ((one_hot[targets], one_hot[row]) for row in arm)
+    return np.stack([pseudo_values(f1_without(true * said, true, said, "macro")) for true, said in tables])
 
 
 def test_the_macro_f1_gain_is_the_difference_of_the_arms_macro_f1_and_its_interval_holds_it():
@@ -130,11 +122,12 @@ def test_the_macro_f1_gain_is_the_difference_of_the_arms_macro_f1_and_its_interv
         np.where(random.uniform(size=(5, 240)) < right, targets, random.integers(0, 3, (5, 240)))
         for right in (0.8, 0.5)
     )
-    interval = paired_gain_of(delete_one_macro_f1, targets, ours, theirs, 3)
+    values = [macro_f1_values(targets, arm, 3) for arm in (ours, theirs)]
+    interval = paired_gain(*values)
     each = [np.mean([f1_score(targets, row, average="macro") for row in arm]) for arm in (ours, theirs)]
     assert interval.gain == pytest.approx(each[0] - each[1])
     assert 0 < interval.low < interval.gain < interval.high
-    assert mean_of(delete_one_macro_f1, targets, ours, 3).mean == pytest.approx(each[0])
+    assert interval_of_mean(values[0]).mean == pytest.approx(each[0])
 
 
 def test_for_balanced_classes_macro_f1_is_about_as_sure_as_accuracy():
@@ -144,7 +137,7 @@ def test_for_balanced_classes_macro_f1_is_about_as_sure_as_accuracy():
         np.where(random.uniform(size=(5, 400)) < right, targets, (targets + random.integers(1, 4, (5, 400))) % 4)
         for right in (0.8, 0.7)
     )
-    by_f1 = paired_gain_of(delete_one_macro_f1, targets, ours, theirs, 4)
+    by_f1 = paired_gain(*(macro_f1_values(targets, arm, 4) for arm in (ours, theirs)))
     by_accuracy = paired_gain((ours == targets).astype(float), (theirs == targets).astype(float))
     assert by_f1.half_width == pytest.approx(by_accuracy.half_width, rel=0.1)
 
@@ -162,13 +155,6 @@ def test_scores_that_cannot_be_paired_are_refused_in_one_line(ours, theirs, says
     with pytest.raises(SettingError, match=says) as raised:
         paired_gain(ours, theirs)
     assert "\n" not in str(raised.value)
-
-
-def test_predictions_outside_the_classes_are_refused():
-    with pytest.raises(SettingError, match="between 0 and 1"):
-        mean_of(delete_one_macro_f1, np.array([0, 1]), np.array([[0, 2]]), 2)
-    with pytest.raises(SettingError, match="3 targets"):
-        mean_of(delete_one_macro_f1, np.array([0, 1, 1]), np.array([[0, 1]]), 2)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95])

@@ -1,4 +1,4 @@
-"""Parts hold every class in proportion, share no text, and draws of few labels are nested."""
+"""Parts hold every class in proportion and share no text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlm.errors import DataError, SettingError
-from transferlm.text.splits import draw, grouped_split, split, stratified_split
+from transferlm.text.splits import grouped_split, split, stratified_split
 
 
 def test_parts_are_proportional_disjoint_and_whole() -> None:
@@ -78,27 +78,6 @@ def test_split_removes_duplicates_first_and_says_so() -> None:
     assert split(texts[:40], labels[:40]).notes == ()
     with pytest.raises(DataError, match="one label a text"):
         split(["a"], ["x", "y"])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_draws_are_nested_balanced_and_capped(seed: int) -> None:
-    labels = ["a"] * 200 + ["b"] * 100 + ["rare"] * 10
-    small, large = draw(labels, 8, seed), draw(labels, 64, seed)
-    assert set(small.rows) < set(large.rows)
-    assert Counter(labels[i] for i in small.rows) == {"a": 8, "b": 8, "rare": 8}
-    assert Counter(labels[i] for i in large.rows) == {"a": 64, "b": 64, "rare": 10}
-    assert (small.caps, large.caps) == ({}, {"rare": 10})
-    assert not np.array_equal(small.rows, draw(labels, 8, seed + 1).rows)
-
-
-def test_a_draw_depends_on_the_class_alone() -> None:
-    labels = np.array([0] * 50 + [1] * 50)
-    assert set(draw(labels, 5).rows[:5]) == set(draw(labels[:50], 5).rows)
-    assert draw(labels, 60).caps == {0: 50, 1: 50}
-    with pytest.raises(SettingError, match="at least 1"):
-        draw(labels, 0)
-    with pytest.raises(DataError, match="no labelled rows"):
-        draw([], 1)
 
 
 # ------------------------------------------------------------------ groups

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
 from transferlm.cli.shared import PlugName, everywhere, show_json, show_table
+
+if TYPE_CHECKING:
+    from transferlm.text.checks import Labelled
+
+_FAULTS = 3
+"""Faults that an error of one line tells, where no row of a file is whole."""
 
 
 class _Command(PluggedCommand):
@@ -34,7 +42,7 @@ def command(
 
     tokenizer, longest = lifecycle.reading_of(source, max_length) if source else (None, None)
     kind = built("tasks", "task", task)
-    parts = [kind.labelled(path) for path in (data, test) if path is not None]
+    parts = [_read(kind, path) for path in (data, test) if path is not None]
     report = check(parts[0], parts[1] if test else None, tokenizer=tokenizer, max_length=longest)
     if as_json:
         show_json(report.as_json())
@@ -45,3 +53,18 @@ def command(
             show_table(f"{name}: {part.rows:,} rows", ["label", "rows" if part.classes else "count", "share"], rows)
     problems = report.problems()
     click.echo("\n".join(problems) if problems else "No trouble found.")
+
+
+def _read(task: Any, path: str) -> Labelled:
+    """What stands in the file.
+
+    Raises:
+        DataError: Not one row can be read; the first faults are told.
+    """
+    from transferlm.errors import DataError
+
+    part: Labelled = task.labelled(path)
+    if not len(part.texts):
+        more = f" There are {len(part.faults) - _FAULTS:,} more." if len(part.faults) > _FAULTS else ""
+        raise DataError(f"no row can be read. {' '.join(part.faults[:_FAULTS])}{more}".rstrip(), path=path)
+    return part

@@ -34,9 +34,17 @@ class _Command(PluggedCommand):
 @click.option("--task", type=PlugName("tasks"), default="classification", show_default=True, help="What is predicted.")
 @click.option("--from", "sources", multiple=True, required=True, help="A source; give several by repeating the flag.")
 @click.option("--strategy", type=PlugName("strategies"), multiple=True, required=True, help="A strategy; repeatable.")
-@click.option("--sizes", type=_Numbers(), default=(8, 64), show_default="8,64", help="Labels a class.")
+@click.option(
+    "--sizes",
+    type=_Numbers(),
+    default=(8, 64),
+    show_default="8,64",
+    help="Labels a class; all examples where the task has no classes.",
+)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Draws of the training examples.")
-@click.option("--baselines/--no-baselines", default=True, help="Run from scratch and tfidf beside the sources.")
+@click.option(
+    "--baselines/--no-baselines", default=True, help="Run from scratch and tfidf (where it can) beside the sources."
+)
 @click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
 @click.option("--cells", type=click.Path(), help="Folder for finished cells; default in the cache folder.")
 @click.option("--report", type=click.Path(), help="Write one self-contained HTML page here.")
@@ -56,7 +64,7 @@ def command(
     as_json: bool,
     seed: int,
 ) -> None:
-    """Compare sources x strategies x label counts x seeds on the same draws of DATA.
+    """Compare sources x strategies x sizes x seeds on the same draws of DATA, for any task.
 
     A strategy's flags carry its name: --fine_tuning.learning_rate 2e-5. Finished cells are kept: a run that was
     killed goes on where it stopped.

@@ -101,9 +101,10 @@ class _Reading:
 @click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
 @click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
+@click.option("--task", help="Which task, by its name, where the folder holds several.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
-def command(folder: str, data: str, as_json: bool, seed: int, **reading: Any) -> None:  # noqa: ARG001
+def command(folder: str, data: str, task: str | None, as_json: bool, seed: int, **reading: Any) -> None:  # noqa: ARG001
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
@@ -117,7 +118,9 @@ def command(folder: str, data: str, as_json: bool, seed: int, **reading: Any) ->
     from transferlm.models.base import WordVectors
     from transferlm.task_model import TaskModel
 
-    model, how, title = lifecycle.load(folder), _Reading(**reading), f"{folder} on {data}"
+    several = task is not None or lifecycle.tasks_of(folder)
+    model = lifecycle.task_model(folder, task) if several else lifecycle.load(folder)
+    how, title = _Reading(**reading), f"{folder} on {data}"
     if isinstance(model, WordVectors):
         how.refuse(folder, "word vectors", but="encoding")
         pairs = read_word_file(Path(data), how.encoding or "utf-8")

@@ -30,6 +30,7 @@ _BREAKS = str.maketrans("\t\n\r", "   ")
 @click.option("--column", help="The column that holds the text, for tables.")
 @click.option("--encoding", help="Character encoding of the files.  [default: utf-8, or the task's own]")
 @click.option("--table", is_flag=True, help="Read each --file as the task's examples are read; no labels are needed.")
+@click.option("--task", help="Which task, by its name, where the folder holds several.")
 @click.option("--question", help="For a task about pairs: what each text is paired with, such as a question.")
 @everywhere
 def command(
@@ -39,6 +40,7 @@ def command(
     column: str | None,
     encoding: str | None,
     table: bool,
+    task: str | None,
     question: str | None,
     as_json: bool,
     seed: int,  # noqa: ARG001
@@ -55,7 +57,10 @@ def command(
 
     if texts and files:
         raise click.UsageError("give texts or --file, not both")
-    model = lifecycle.task_model(folder)
+    for flag, value in (("column", column), ("encoding", encoding)):
+        if texts and value is not None:
+            raise click.UsageError(f"--{flag} says how files are read: with texts given as words leave it out")
+    model = lifecycle.task_model(folder, task)
     own_form = table or (model.task.paired and question is None)
     _refuse(model.task.paired, table, files, column, question)
     write = _as_json if as_json else _as_line

@@ -46,11 +46,16 @@ def _what(shown: str, folder: Folder) -> Iterator[str]:
     trained = "" if model.get("trained", True) else ", untrained"
     yield f"{shown}: {model.get('family')}{trained}"
     if task:
-        labels = ", ".join(str(label) for label in task.get("labels", ()))
-        yield f"  predicts {task.get('name')}{': ' if labels else ''}{labels}"
+        yield f"  predicts {_predicted(task)}"
+    yield from (f"  {name} predicts {_predicted(each)}" for name, each in folder.said("tasks").items())
     yield from (f"  {name}: {_plain(value)}" for name, value in model.get("hyper_parameters", {}).items())
     for name, facts in folder.said("kept").items():
         yield f"  keeps {name}: {', '.join(f'{fact} {_plain(value)}' for fact, value in facts.items())}"
+
+
+def _predicted(task: dict[str, Any]) -> str:
+    labels = ", ".join(str(label) for label in task.get("labels", ()))
+    return f"{task.get('name')}{': ' if labels else ''}{labels}"
 
 
 def _story(lineage: dict[str, Any], indent: str = "  ") -> Iterator[str]:

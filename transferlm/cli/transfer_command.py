@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
 from transferlm.cli.shared import PlugName, everywhere, kept_state, show_json, watched
+
+if TYPE_CHECKING:
+    from transferlm.cli.task_sets import TaskSet
 
 
 class _Command(PluggedCommand):
@@ -39,33 +44,63 @@ def command(
 ) -> None:
     """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA.
 
-    `zero_shot` needs no DATA, only `--labels`.
+    `zero_shot` needs no DATA, only `--labels`. With --strategy multi_task DATA may be a TOML file that names several tasks,
+    to be learnt together, each as a table: [names], task = "ner", data = "news.conll", and if you like test = "test.conll"
+    and the task's settings.
 
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
     from transferlm import lifecycle
     from transferlm.progress import say
     from transferlm.storage import refuse_occupied
-    from transferlm.tasks.base import Examples
+    from transferlm.task_models import TaskModels
 
     refuse_occupied(output)
-    kind = built("tasks", "task", task)
-    names = labels.split(",") if labels is not None else None
-    if data is None and names is None:
-        raise click.UsageError("give DATA with labelled examples, or --labels for zero_shot")
-    examples = kind.read(data, labels=names) if data is not None else Examples.without_texts(kind, names or ())
-    test_part = kind.read(test, labels=examples.labels) if test else None
-    for part in (examples, *([test_part] if test_part is not None else [])):
+    several = data is not None and data.lower().endswith(".toml")
+    sets = _several_sets(str(data), labels, test) if several else {task: _one_set(data, task, labels, test)}
+    for part in (part for one in sets.values() for part in one if part is not None):
         for note in part.notes:
             say(f"{part.name}: {note}")
+    method = built("strategies", "strategy", strategy)
     settings = {"max_length": max_length} if max_length else {}
     model = lifecycle.load(source, **settings)
     start = lifecycle.untrained(model, seed) if from_scratch else model
+    train = {name: one.train for name, one in sets.items()}
     with kept_state(output) as state:
-        made = lifecycle.transfer(start, examples, built("strategies", "strategy", strategy), seed, state)
-        scores = made.score(test_part) if test_part is not None else None
+        made = lifecycle.transfer(start, train if several else train[task], method, seed, state)
+        models = dict(made) if isinstance(made, TaskModels) else {task: made}
+        scores = {name: models[name].score(one.test) for name, one in sets.items() if one.test is not None}
         made.save(output)
+    told = {
+        name: {"labels": list(one.labels), "scores": scores[name].metrics if name in scores else None}
+        for name, one in models.items()
+    }
     if as_json:
-        show_json({"folder": output, "labels": list(made.labels), "scores": scores.metrics if scores else None})
+        show_json({"folder": output, **({"tasks": told} if several else told[task])})
+    elif several:
+        click.echo("\n".join([output, *(f"  {name}: {found}" for name, found in scores.items())]))
     else:
-        click.echo(f"{output}: {scores}" if scores else output)
+        click.echo(f"{output}: {scores[task]}" if scores else output)
+
+
+def _one_set(data: str | None, task: str, labels: str | None, test: str | None) -> TaskSet:
+    """The labelled examples of one task, or its labels alone."""
+    from transferlm.cli.task_sets import TaskSet
+    from transferlm.tasks.base import Examples
+
+    names = None if labels is None else labels.split(",")
+    if data is None and names is None:
+        raise click.UsageError("give DATA with labelled examples, or --labels for zero_shot")
+    kind = built("tasks", "task", task)
+    train = Examples.without_texts(kind, names or ()) if data is None else kind.read(data, labels=names)
+    return TaskSet(train, kind.read(test, labels=train.labels) if test else None)
+
+
+def _several_sets(data: str, labels: str | None, test: str | None) -> dict[str, TaskSet]:
+    """The labelled examples of the tasks that a TOML file names."""
+    from transferlm.cli.task_sets import read_sets
+
+    parameter = click.get_current_context().get_parameter_source("task")
+    if labels is not None or test is not None or parameter is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError(f"{data} names tasks, data and tests: leave --task, --labels and --test out")
+    return read_sets(data)

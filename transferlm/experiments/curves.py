@@ -101,7 +101,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure: score or cost against labels a class on a logarithmic axis."""
+    """One figure: score or cost against the size of training parts on a logarithmic axis."""
 
     title: str
     x: Axis
@@ -163,7 +163,7 @@ def log_axis(values: Sequence[float], start: float, end: float, unit: str = "") 
 
 
 def panel(title: str, series: dict[Style, list[Point]], y: Axis) -> Panel:
-    """A figure of lines over two label counts or more, from the fewest to the most."""
+    """A figure of lines over two sizes or more, from the smallest to the largest."""
     x = _label_axis(sorted({point.labels for points in series.values() for point in points}))
     lines = []
     for style, points in series.items():
@@ -178,7 +178,7 @@ def panel(title: str, series: dict[Style, list[Point]], y: Axis) -> Panel:
 
 
 def _label_axis(counts: list[int]) -> Axis:
-    """Labels a class, a tick at each count that was measured as long as the words keep apart."""
+    """Sizes, a tick at each one that was measured as long as the words keep apart."""
     axis = Axis(counts[0], counts[-1], LEFT + 16, WIDTH - RIGHT - 8, logarithmic=True)
     ticks = tuple(Tick(axis.at(count), f"{count:,}") for count in counts)
     return replace(axis, ticks=replace(axis, ticks=ticks).readable)

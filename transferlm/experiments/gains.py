@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlm.errors import DataError, SettingError
+from transferlm.errors import SettingError
 from transferlm.experiments.cells import Arm, Cell, by_arm, same_seeds
-from transferlm.measure.intervals import (
-    Interval,
-    interval_of_mean,
-    mean_of,
-    paired_gain,
-    paired_gain_of,
-)
-from transferlm.measure.jackknife import delete_one_macro_f1
+from transferlm.measure.intervals import Interval, interval_of_mean, paired_gain
 
-__all__ = ["BASELINE", "UNTRAINED", "Band", "Gain", "bands", "gains", "is_transfer"]
+__all__ = ["BASELINE", "UNTRAINED", "Band", "Gain", "bands", "gains", "is_transfer", "judged_by"]
 
 BASELINE = "tfidf"
 """Source of the strong baseline without transfer."""
@@ -26,19 +19,16 @@ BASELINE = "tfidf"
 UNTRAINED = "-untrained"
 """End of the source name of a from-scratch twin."""
 
-METRICS = ("accuracy", "macro_f1")
-
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better one arm is than another with as many labels; scores lie in 0 to 1, so 0.01 is one
-    point.
+    """How much better one arm is than another with as many labels; 0.01 is one point.
 
     Attributes:
         source: Our source.
         strategy: Our strategy.
-        labels: Labels a class, of both.
-        metric: `accuracy` or `macro_f1`.
+        labels: Labels a class (examples, where none has a class), of both.
+        metric: A metric that cells hold contributions to.
         against: Source of the other arm: `<source>-untrained` (same strategy) or `tfidf`.
         interval: Mean difference over seeds and its 95% interval.
         note: What weakens the interval; empty when nothing does.
@@ -97,7 +87,12 @@ def is_transfer(source: str) -> bool:
     return source != BASELINE and not source.endswith(UNTRAINED)
 
 
-def gains(cells: Sequence[Cell], targets: np.ndarray, class_count: int, metrics: Sequence[str] = METRICS) -> list[Gain]:
+def judged_by(cells: Sequence[Cell]) -> list[str]:
+    """The metrics that all cells hold contributions to, the headline first."""
+    return [metric for metric in cells[0].contributions if all(metric in cell.contributions for cell in cells)]
+
+
+def gains(cells: Sequence[Cell], metrics: Sequence[str] | None = None) -> list[Gain]:
     """Every arm against its untrained twin (same strategy) and against `tfidf`, with as many labels and the
     same seeds.
 
@@ -105,9 +100,7 @@ def gains(cells: Sequence[Cell], targets: np.ndarray, class_count: int, metrics:
 
     Args:
         cells: Finished cells of one test part.
-        targets: True class indices of its examples (examples,).
-        class_count: Number of classes.
-        metrics: `accuracy`, `macro_f1` or both.
+        metrics: Some of those that `judged_by` names; None is all.
 
     Raises:
         DataError: Cells that can't be paired (another test part, a seed twice, no seed shared).
@@ -118,24 +111,20 @@ def gains(cells: Sequence[Cell], targets: np.ndarray, class_count: int, metrics:
     for arm, ours in groups.items():
         for rival in _rivals(arm, groups):
             mine, other = same_seeds(ours, groups[rival])
-            for metric in metrics:
-                interval = _gain(metric, mine, other, targets, class_count)
+            for metric in _known(metrics, cells):
+                interval = paired_gain(_contributions(mine, metric), _contributions(other, metric))
                 note = _joined(interval.note, _left_out(ours, groups[rival], len(mine)))
                 found.append(Gain(*arm, metric, rival.source, interval, note))
     return found
 
 
-def bands(cells: Sequence[Cell], targets: np.ndarray, class_count: int, metrics: Sequence[str] = METRICS) -> list[Band]:
+def bands(cells: Sequence[Cell], metrics: Sequence[str] | None = None) -> list[Band]:
     """The mean of each arm's scores with its 95% interval; arguments and errors as in `gains`."""
-    found = []
-    for arm, group in by_arm(cells).items():
-        for metric in metrics:
-            if _known(metric) == "accuracy":
-                interval = interval_of_mean(_correct(group, targets))
-            else:
-                interval = mean_of(delete_one_macro_f1, targets, _predicted(group, targets), class_count)
-            found.append(Band(arm, metric, interval))
-    return found
+    return [
+        Band(arm, metric, interval_of_mean(_contributions(group, metric)))
+        for arm, group in by_arm(cells).items()
+        for metric in _known(metrics, cells)
+    ]
 
 
 def _rivals(arm: Arm, groups: dict[Arm, list[Cell]]) -> list[Arm]:
@@ -145,34 +134,16 @@ def _rivals(arm: Arm, groups: dict[Arm, list[Cell]]) -> list[Arm]:
     return [rival for rival in (twin, *preferred[:1]) if rival in groups and rival.source != arm.source]
 
 
-def _gain(metric: str, ours: list[Cell], theirs: list[Cell], targets: np.ndarray, classes: int) -> Interval:
-    if _known(metric) == "accuracy":
-        return paired_gain(_correct(ours, targets), _correct(theirs, targets))
-    mine, other = _predicted(ours, targets), _predicted(theirs, targets)
-    return paired_gain_of(delete_one_macro_f1, targets, mine, other, classes)
+def _known(metrics: Sequence[str] | None, cells: Sequence[Cell]) -> Sequence[str]:
+    known = judged_by(cells)
+    strange = next((metric for metric in metrics or () if metric not in known), None)
+    if strange is not None:
+        raise SettingError(f"no interval is known for {strange!r}; there are: {', '.join(known)}")
+    return known if metrics is None else metrics
 
 
-def _known(metric: str) -> str:
-    if metric not in METRICS:
-        raise SettingError(f"no interval is known for {metric!r}; there are: {', '.join(METRICS)}")
-    return metric
-
-
-def _correct(cells: list[Cell], targets: np.ndarray) -> np.ndarray:
-    _fitting(cells, targets)
-    return np.stack([cell.correct for cell in cells]).astype(np.float64)
-
-
-def _predicted(cells: list[Cell], targets: np.ndarray) -> np.ndarray:
-    _fitting(cells, targets)
-    return np.stack([cell.predicted for cell in cells])
-
-
-def _fitting(cells: list[Cell], targets: np.ndarray) -> None:
-    """A cell whose own record of right and wrong contradicts the targets belongs to another test part."""
-    for cell in cells:
-        if len(cell.correct) != len(targets) or not np.array_equal(cell.predicted == targets, cell.correct):
-            raise DataError(f"{cell.arm.name}, seed {cell.seed} was tested on other examples than these {len(targets)}")
+def _contributions(cells: Sequence[Cell], metric: str) -> np.ndarray:
+    return np.stack([cell.contributions[metric] for cell in cells])
 
 
 def _left_out(ours: list[Cell], theirs: list[Cell], paired: int) -> str:

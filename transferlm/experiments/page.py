@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,20 @@ import numpy as np
 from transferlm.experiments import curves
 from transferlm.experiments.cells import Arm, Cell, by_arm
 from transferlm.experiments.curves import Axis, Panel, Point, Style, linear_axis, log_axis, panel, styles
-from transferlm.experiments.gains import BASELINE, METRICS, Band, Gain, is_transfer
+from transferlm.experiments.gains import BASELINE, Band, Gain, is_transfer, judged_by
 from transferlm.experiments.verdict import Verdict
-from transferlm.experiments.wording import METRIC_NAMES, megabytes, percent, signed_points, spent
+from transferlm.experiments.wording import (
+    better,
+    figure,
+    lowest,
+    megabytes,
+    signed_points,
+    sized,
+    spent,
+    tabled,
+    titled,
+    unit_of,
+)
 from transferlm.measure.intervals import Interval
 
 __all__ = ["Facts", "best_first", "mean_of_cells", "page"]
@@ -69,11 +81,12 @@ def page(
     groups = by_arm(cells)
     looks = styles(list(groups))
     intervals = {(band.arm, band.metric): band.interval for band in bands}
-    metrics = [metric for metric in METRICS if all(metric in cell.scores for cell in cells)]
+    metrics = judged_by(cells)
     counts = sorted({arm.labels for arm in groups})
     columns = [*(_score_column(metric, groups, intervals) for metric in metrics), *_cost_columns(groups)]
     return {
         "title": title,
+        "unit": unit_of(cells[0].per_class),
         "verdict": verdict,
         "summary": _summary(groups),
         "size": {name: getattr(curves, name) for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")},
@@ -94,11 +107,10 @@ def mean_of_cells(cells: Sequence[Cell], metric: str) -> float:
 
 
 def best_first(groups: Groups) -> list[Arm]:
-    """Arms from the most labels to the fewest, then from the best score (accuracy if any) to the least."""
+    """Arms from the largest size to the smallest, then from the best score in the headline to the least."""
+    metric = judged_by([cell for cells in groups.values() for cell in cells])[0]
 
     def place(arm: Arm) -> tuple[int, float]:
-        scores = groups[arm][0].scores
-        metric = "accuracy" if "accuracy" in scores else next(iter(scores))
         return -arm.labels, -mean_of_cells(groups[arm], metric)
 
     return sorted(groups, key=place)
@@ -107,12 +119,12 @@ def best_first(groups: Groups) -> list[Arm]:
 def _summary(groups: Groups) -> str:
     counts = sorted({arm.labels for arm in groups})
     seeds = sorted({len(cells) for cells in groups.values()})
-    examples = len(next(iter(groups.values()))[0].correct)
+    first = next(iter(groups.values()))[0]
     arms = len({(arm.source, arm.strategy) for arm in groups})
     each = "–".join(str(number) for number in dict.fromkeys((seeds[0], seeds[-1])))
     return (
-        f"{arms} {'arm' if arms == 1 else 'arms'} · {', '.join(map(str, counts))} labels a class"
-        f" · {each} {'seed' if each == '1' else 'seeds'} · {examples:,} test examples"
+        f"{arms} {'arm' if arms == 1 else 'arms'} · {', '.join(map(str, counts))} {unit_of(first.per_class)}"
+        f" · {each} {'seed' if each == '1' else 'seeds'} · {first.examples:,} test examples"
     )
 
 
@@ -121,27 +133,17 @@ def _score_column(metric: str, groups: Groups, intervals: Intervals) -> Column:
         mean = mean_of_cells(groups[arm], metric)
         interval = intervals.get((arm, metric))
         low, high = (interval.low, interval.high) if interval else (mean, mean)
-        text = f"{arm.name}, {arm.labels} labels a class: {percent(mean)}"
-        text += f" [{percent(low)}, {percent(high)}]" if interval else ""
-        return Point(arm.labels, mean, low, high, f"{100 * mean:.1f}", text)
+        text = f"{arm.name}, {sized(arm.labels, groups[arm][0].per_class)}: {figure(metric, mean)}"
+        text += f" [{figure(metric, low)}, {figure(metric, high)}]" if interval else ""
+        return Point(arm.labels, mean, low, high, tabled(metric, mean), text)
 
-    return Column(f"{_titled(metric)}, %", point, _score_axis)
-
-
-def _titled(metric: str) -> str:
-    """A metric's name at the head of a column; one not in METRIC_NAMES gives its own.
-
-    >>> _titled("macro_f1"), _titled("macro_recall")
-    ('Macro-F1', 'Macro recall')
-    """
-    name = METRIC_NAMES.get(metric, metric.replace("_", " "))
-    return f"{name[:1].upper()}{name[1:]}"
+    return Column(titled(metric), point, partial(_score_axis, lowest(metric)))
 
 
-def _score_axis(values: Sequence[float], start: float, end: float) -> Axis:
-    """Scores end at 0 and 100%, whatever the interval says."""
+def _score_axis(least: float, values: Sequence[float], start: float, end: float) -> Axis:
+    """Scores end at 100% and at the least that there can be, whatever the interval says."""
     steps = 4 if abs(end - start) < STRIP else 6
-    return linear_axis([min(max(value, 0.0), 1.0) for value in values], start, end, steps=steps)
+    return linear_axis([min(max(value, least), 1.0) for value in values], start, end, steps=steps)
 
 
 def _cost_columns(groups: Groups) -> list[Column]:
@@ -149,7 +151,8 @@ def _cost_columns(groups: Groups) -> list[Column]:
         def point(arm: Arm) -> Point:
             each = [costs(cell) for cell in groups[arm]]
             mean, least, most = float(np.mean(each)), min(each), max(each)
-            text = f"{arm.name}, {arm.labels} labels a class: {worded(mean)} ({worded(least)} to {worded(most)})"
+            text = f"{arm.name}, {sized(arm.labels, groups[arm][0].per_class)}: "
+            text += f"{worded(mean)} ({worded(least)} to {worded(most)})"
             return Point(arm.labels, mean, least, most, f"{mean:,.{1 if mean < 10 else 0}f}", text)
 
         return Column(title, point, log_axis)
@@ -172,7 +175,7 @@ def _panels(groups: Groups, looks: Looks, columns: Sequence[Column]) -> list[Pan
 
 
 def _dots(groups: Groups, looks: Looks, columns: Sequence[Column]) -> dict[str, Any]:
-    """One label count draws no curve: a row an arm, best first, a dot with its interval in each column."""
+    """One size draws no curve: a row an arm, best first, a dot with its interval in each column."""
     arms = best_first(groups)
     axes = [column.axis_of(arms, 18, STRIP - 18) for column in columns]
     rows = []
@@ -186,7 +189,7 @@ def _dots(groups: Groups, looks: Looks, columns: Sequence[Column]) -> dict[str, 
 
 
 def _table(groups: Groups, looks: Looks, intervals: Intervals, metrics: Sequence[str]) -> dict[str, Any]:
-    """Scores and costs of every arm, the most labels first; the best score of each label count is marked."""
+    """Scores and costs of every arm, the largest size first; the best score of each size is marked."""
     first = next(iter(groups.values()))[0].scores
     names = [name for name in first if all(name in cell.scores for cells in groups.values() for cell in cells)]
     names.sort(key=lambda name: (name not in metrics, list(first).index(name)))
@@ -198,7 +201,8 @@ def _table(groups: Groups, looks: Looks, intervals: Intervals, metrics: Sequence
             mean = mean_of_cells(groups[arm], name)
             interval = intervals.get((arm, name))
             width = f"± {100 * interval.half_width:.1f}" if interval else ""
-            scores.append((f"{100 * mean:.1f}", width, mean >= max(mean_of_cells(cells, name) for cells in peers)))
+            best = max(better(name, mean_of_cells(cells, name)) for cells in peers)
+            scores.append((tabled(name, mean), width, better(name, mean) >= best))
         row = {
             "style": looks[arm.source, arm.strategy],
             "arm": arm,
@@ -208,11 +212,11 @@ def _table(groups: Groups, looks: Looks, intervals: Intervals, metrics: Sequence
             "seeds": len(groups[arm]),
         }
         sections.setdefault(arm.labels, []).append(row)
-    return {"titles": [f"{_titled(name)}, %" for name in names], "sections": sections}
+    return {"titles": [titled(name) for name in names], "sections": sections}
 
 
 def _forest(gains: Sequence[Gain], looks: Looks, metrics: Sequence[str]) -> dict[str, Any]:
-    """A row for each arm and rival: most labels first, transfer arms first; the first metric is drawn too."""
+    """A row for each arm and rival: the largest size first, transfer arms first; the first metric is drawn too."""
     shown = [gain for gain in gains if gain.metric in metrics]
     lead = metrics[0] if metrics else ""
     drawn = [value for gain in shown if gain.metric == lead for value in (gain.low, gain.high)]
@@ -235,7 +239,7 @@ def _forest(gains: Sequence[Gain], looks: Looks, metrics: Sequence[str]) -> dict
             ends = axis.at(gain.low), axis.at(gain.gain), axis.at(gain.high)
             row["strip"] = Strip(*ends, signed_points(gain.interval), shows)
     return {
-        "titles": [f"{_titled(metric)}, points" for metric in metrics],
+        "titles": [titled(metric, "points") for metric in metrics],
         "axis": axis,
         "zero": axis.at(0.0),
         "width": FOREST,

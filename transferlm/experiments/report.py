@@ -8,14 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from transferlm.errors import SettingError
 from transferlm.experiments.cells import Cell, by_arm
-from transferlm.experiments.gains import BASELINE, METRICS, Band, Gain, bands
+from transferlm.experiments.gains import BASELINE, Gain, bands, judged_by
 from transferlm.experiments.page import Facts, best_first, mean_of_cells, page
 from transferlm.experiments.verdict import Verdict
-from transferlm.experiments.wording import megabytes, percent, signed_points, spent
+from transferlm.experiments.wording import megabytes, name_of_metric, signed_points, spent, tabled, titled, unit_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,9 +28,6 @@ def write_report(
     gains: Sequence[Gain],
     verdict: Verdict,
     facts: Facts,
-    targets: np.ndarray,
-    *,
-    class_count: int | None = None,
 ) -> None:
     """Write the comparison as one self-contained HTML file: no script, no request, nothing but the file.
 
@@ -43,9 +38,6 @@ def write_report(
         gains: Gains over the untrained twins and over `tfidf`.
         verdict: The answer.
         facts: What else a reader should know, by name: hashes, rows, versions, machine, what was capped.
-        targets: True class indices of the test examples (examples,), for the bands of the curves.
-        class_count: Number of classes. Default: the highest index seen and one more, too few where the last
-            classes are neither among the test examples nor predicted.
 
     Raises:
         SettingError: The file can't be written.
@@ -54,7 +46,7 @@ def write_report(
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    shown = template.render(page(title, cells, gains, verdict, facts, _bands(cells, targets, class_count)))
+    shown = template.render(page(title, cells, gains, verdict, facts, bands(cells)))
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -68,12 +60,6 @@ def write_report(
         with suppress(OSError):
             partial.unlink()
         raise SettingError(f"{target}: the report can't be written ({error.strerror}); name another file") from None
-
-
-def _bands(cells: Sequence[Cell], targets: np.ndarray, class_count: int | None) -> list[Band]:
-    if class_count is None:
-        class_count = 1 + max(int(targets.max()), *(int(cell.predicted.max()) for cell in cells))
-    return bands(cells, targets, class_count, [name for name in METRICS if all(name in cell.scores for cell in cells)])
 
 
 def result_json(cells: Sequence[Cell], gains: Sequence[Gain], verdict: Verdict, facts: Facts) -> dict[str, Any]:
@@ -110,14 +96,15 @@ def result_json(cells: Sequence[Cell], gains: Sequence[Gain], verdict: Verdict, 
 
 
 def console_table(cells: Sequence[Cell], gains: Sequence[Gain]) -> Table:
-    """A `rich` table for the terminal: one row an arm and label count, gains in points of accuracy."""
+    """A `rich` table for the terminal: one row an arm and size, gains in points of the headline metric."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Means over seeds; gains in points of accuracy with 95% intervals")
-    for heading in ("labels a class", "source", "strategy"):
-        table.add_column(heading, justify="right" if heading == "labels a class" else "left", overflow="fold")
-    for heading in ("accuracy", "macro-F1", "over untrained", "over tfidf", "time", "memory"):
+    metrics, unit = judged_by(cells), unit_of(cells[0].per_class)
+    table = Table(title=f"Means over seeds; gains in points of {name_of_metric(metrics[0])} with 95% intervals")
+    for heading in (unit, "source", "strategy"):
+        table.add_column(heading, justify="right" if heading == unit else "left", overflow="fold")
+    for heading in (*map(titled, metrics), "over untrained", "over tfidf", "time", "memory"):
         table.add_column(heading, justify="right")
     groups = by_arm(cells)
     for arm in best_first(groups):
@@ -125,10 +112,10 @@ def console_table(cells: Sequence[Cell], gains: Sequence[Gain]) -> Table:
         over = {
             gain.against: signed_points(gain.interval)
             for gain in gains
-            if gain.arm == arm and gain.metric == "accuracy"
+            if gain.arm == arm and gain.metric == metrics[0]
         }
         twin = next((text for against, text in over.items() if against != BASELINE), "")
-        scores = [percent(mean_of_cells(group, metric)) if metric in group[0].scores else "" for metric in METRICS]
+        scores = [tabled(metric, mean_of_cells(group, metric)) for metric in metrics]
         cost = (
             spent(sum(cell.seconds for cell in group) / len(group)),
             megabytes(max(cell.peak_bytes for cell in group)),

@@ -18,8 +18,8 @@ import numpy as np
 
 from transferlm.errors import DataError
 from transferlm.experiments.cells import Arm, Cell, by_arm, same_seeds
-from transferlm.experiments.gains import BASELINE, Gain, is_transfer
-from transferlm.experiments.wording import METRIC_NAMES, percent, points, spent
+from transferlm.experiments.gains import BASELINE, Gain, is_transfer, judged_by
+from transferlm.experiments.wording import figure, name_of_metric, points, sized, spent
 from transferlm.measure.intervals import FEW_SEEDS, paired_gain
 
 __all__ = ["Decision", "Verdict", "verdict"]
@@ -36,9 +36,9 @@ class Verdict:
     """The answer.
 
     Attributes:
-        decision: Its kind, for the largest label count.
-        headline: Its sentence, for the largest label count.
-        lines: One such sentence a label count, from the fewest labels to the most; the last is the headline.
+        decision: Its kind, for the largest size.
+        headline: Its sentence, for the largest size.
+        lines: One such sentence a size of training parts, from the smallest to the largest; the last is the headline.
         notes: What weakens or completes the answer, one sentence each.
     """
 
@@ -51,8 +51,8 @@ class Verdict:
         return " ".join((self.headline, *self.notes))
 
 
-def verdict(cells: Sequence[Cell], gains: Sequence[Gain], metric: str = "accuracy") -> Verdict:
-    """Judge whether transfer paid, by the best transfer arm at each label count.
+def verdict(cells: Sequence[Cell], gains: Sequence[Gain], metric: str | None = None) -> Verdict:
+    """Judge whether transfer paid, by the best transfer arm at each size.
 
     "Transfer hurts here" when its 95% interval against its untrained twin or `tfidf` lies wholly below
     zero; "use" when every interval, widened for having picked the best, lies above zero; otherwise "no
@@ -61,7 +61,7 @@ def verdict(cells: Sequence[Cell], gains: Sequence[Gain], metric: str = "accurac
     Args:
         cells: Finished cells of one test part.
         gains: What `experiments.gains.gains` makes of them.
-        metric: The score it is judged by, one that `gains` holds.
+        metric: The score it is judged by, one that `gains` holds; None is the task's headline.
 
     Raises:
         DataError: No cells.
@@ -69,6 +69,7 @@ def verdict(cells: Sequence[Cell], gains: Sequence[Gain], metric: str = "accurac
     if not cells:
         raise DataError("no finished cells: there is nothing to judge")
     groups = by_arm(cells)
+    metric = metric or judged_by(cells)[0]
     found = [
         _judged(_at(groups, labels), [gain for gain in gains if gain.metric == metric], metric)
         for labels in sorted({arm.labels for arm in groups})
@@ -102,9 +103,9 @@ def _best(groups: Groups, metric: str, transfer: bool) -> Arm | None:
 
 
 def _judged(groups: Groups, gains: Sequence[Gain], metric: str) -> tuple[Decision, str]:
-    """The decision and its sentence for the arms of one label count."""
+    """The decision and its sentence for the arms of one size."""
     best, scratch = _best(groups, metric, transfer=True), _best(groups, metric, transfer=False)
-    at = f"at {_count(next(iter(groups)).labels)}"
+    at = f"at {_size(next(iter(groups.values())))}"
     if best is None:
         return "not measured", f"Not measured: {at} no source that brings something learnt was compared."
     rivals = [gain for gain in gains if gain.arm == best]
@@ -134,7 +135,7 @@ def _no_difference(groups: Groups, gain: Gain) -> str:
     rival = twin if twin in groups else next(arm for arm in groups if arm.source == gain.against)
     mine, other = _seconds(groups[best]), _seconds(groups[rival])
     sentence = (
-        f"No difference shown: at {_count(best.labels)} {best.name} {_score(groups[best], gain.metric)},"
+        f"No difference shown: at {_size(groups[best])} {best.name} {_score(groups[best], gain.metric)},"
         f" {points(gain.interval)} {'above' if gain.gain >= 0 else 'below'} {_rival(gain)},"
         " an interval that "
     )
@@ -152,13 +153,14 @@ def _no_difference(groups: Groups, gain: Gain) -> str:
 def _frugal_notes(groups: Groups, metric: str) -> list[str]:
     """A cheaper transfer arm that is not shown to be worse than the best one, if there is one."""
     best = _best(groups, metric, transfer=True)
-    if best is None or metric != "accuracy":
+    if best is None:
         return []
     cost = {arm: _seconds(cells) for arm, cells in groups.items()}
     cheaper = [arm for arm in groups if is_transfer(arm.source) and _CHEAPER * cost[arm] <= cost[best]]
     for arm in sorted(cheaper, key=lambda arm: cost[arm]):
         ours, theirs = same_seeds(groups[best], groups[arm])
-        lead = paired_gain(np.stack([cell.correct for cell in ours]), np.stack([cell.correct for cell in theirs]))
+        mine, other = (np.stack([cell.contributions[metric] for cell in arm_cells]) for arm_cells in (ours, theirs))
+        lead = paired_gain(mine, other)
         if lead.low <= 0:
             return [
                 f"{arm.name} is not shown to be worse ({points(lead)} below) and takes {spent(cost[arm])}"
@@ -176,13 +178,15 @@ def _seed_notes(groups: Groups) -> list[str]:
     return []
 
 
-def _count(labels: int) -> str:
-    return f"{labels} {'label' if labels == 1 else 'labels'} a class"
+def _size(cells: list[Cell]) -> str:
+    return sized(cells[0].labels, cells[0].per_class)
 
 
 def _score(cells: list[Cell], metric: str) -> str:
-    score = percent(_mean(cells, metric))
-    return f"is {score} accurate" if metric == "accuracy" else f"has a {METRIC_NAMES[metric]} of {score}"
+    score, name = figure(metric, _mean(cells, metric)), name_of_metric(metric)
+    if metric == "accuracy":
+        return f"is {score} accurate"
+    return f"has {'an' if name.startswith(('F1', 'e')) else 'a'} {name} of {score}"
 
 
 def _short(arm: Arm) -> str:

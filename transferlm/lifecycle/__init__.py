@@ -3,7 +3,17 @@
 from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation
 from transferlm.lifecycle.finding import find_learning_rate
 from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, read, transfer, update
-from transferlm.lifecycle.opening import empty, load, reading_of, sources_of, task_model, untrained, word_vectors
+from transferlm.lifecycle.opening import (
+    empty,
+    load,
+    load_tasks,
+    reading_of,
+    sources_of,
+    task_model,
+    tasks_of,
+    untrained,
+    word_vectors,
+)
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
 from transferlm.measure.forgetting import Report
 
@@ -19,11 +29,13 @@ __all__ = [
     "generate",
     "generate_pieces",
     "load",
+    "load_tasks",
     "pretrain",
     "read",
     "reading_of",
     "sources_of",
     "task_model",
+    "tasks_of",
     "transfer",
     "untrained",
     "update",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from transferlm import catalog, storage
 from transferlm.combinations.base import Combination
@@ -15,6 +15,7 @@ from transferlm.models.base import CountBased, Model, SelfSupervised, Trainable,
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel, body_of
+from transferlm.task_models import TaskModels
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
 from transferlm.updates.base import Update
@@ -109,22 +110,44 @@ def update(
     return Updated(made, report)
 
 
+@overload
 def transfer(
     model: Model | TaskModel,
     examples: Examples,
     strategy: Strategy,
     seed: int = 0,
     checkpoints: str | Path | None = None,
-) -> TaskModel:
-    """A task model from a source and labelled examples; the source is left as it was.
+) -> TaskModel: ...
+
+
+@overload
+def transfer(
+    model: Model | TaskModel,
+    examples: Mapping[str, Examples],
+    strategy: Strategy,
+    seed: int = 0,
+    checkpoints: str | Path | None = None,
+) -> TaskModels: ...
+
+
+def transfer(
+    model: Model | TaskModel,
+    examples: Examples | Mapping[str, Examples],
+    strategy: Strategy,
+    seed: int = 0,
+    checkpoints: str | Path | None = None,
+) -> TaskModel | TaskModels:
+    """A task model from a source and labelled examples, or several around one body; the source is left as it was.
 
     Args:
         model: The source; of a task model its body is used (source task to target task).
-        examples: Labelled texts.
+        examples: Labelled texts; for several tasks at once (`multi_task`) a name for each -> its labelled texts.
         strategy: How.
         seed: Decides every random choice.
         checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
     """
+    if isinstance(examples, Mapping):
+        return strategy.transfer_several(body_of(model), examples, seed, _path(checkpoints))
     return strategy.transfer(body_of(model), examples, seed, _path(checkpoints))
 
 

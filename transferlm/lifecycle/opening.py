@@ -21,9 +21,21 @@ from transferlm.models.base import (
     able,
 )
 from transferlm.task_model import TaskModel, body_of
+from transferlm.task_models import TaskModels
 from transferlm.text.tokenizers.base import Tokenizer
 
-__all__ = ["ARPA", "empty", "load", "reading_of", "sources_of", "task_model", "untrained", "word_vectors"]
+__all__ = [
+    "ARPA",
+    "empty",
+    "load",
+    "load_tasks",
+    "reading_of",
+    "sources_of",
+    "task_model",
+    "tasks_of",
+    "untrained",
+    "word_vectors",
+]
 
 
 ARPA = (".arpa", ".arpa.gz")
@@ -39,6 +51,8 @@ def load(source: str | Path, **hyper_parameters: Any) -> Model | TaskModel:
             meant.
         hyper_parameters: Settings that replace the saved ones where weights don't depend on them (`max_length=128`);
             for a file of word vectors `encoding` too.
+
+    Of a folder of several tasks it is the body, to go on from; `load_tasks` opens the tasks.
 
     Raises:
         SourceError: Nothing is found there; a known name that is not fetched yet says how to fetch it.
@@ -127,16 +141,49 @@ def untrained(model: Model | TaskModel, seed: int = 0) -> Model:
     return fresh
 
 
-def task_model(folder: str | Path) -> TaskModel:
+def task_model(folder: str | Path, task: str | None = None) -> TaskModel:
     """Open a folder that must hold a task model.
+
+    Args:
+        folder: Of one task, or of several.
+        task: Which of several tasks, by name.
 
     Raises:
         UnsupportedError: It holds a language model without a task.
+        SettingError: It holds several tasks and none is named, or another; or one task, and one is named.
     """
+    names = tasks_of(folder)
+    if names and task is None:
+        raise SettingError(f"{folder} holds several tasks: name one with --task ({', '.join(names)})")
+    if names:
+        return load_tasks(folder)[str(task)]
     model = load(folder)
     if not isinstance(model, TaskModel):
         raise UnsupportedError(f"{folder} holds a {model.family} model that predicts no task yet: transfer it first")
+    if task is not None:
+        raise SettingError(f"{folder} holds one task, {catalog.name_of(model.task)}: leave {task!r} out")
     return model
+
+
+def tasks_of(source: str | Path) -> list[str]:
+    """The names of the tasks in a folder of several; none for every other source."""
+    place = Path(source)
+    if not place.is_dir() or not (place / storage.MANIFEST).is_file():
+        return []
+    return list(storage.open_folder(place).said("tasks"))
+
+
+def load_tasks(folder: str | Path) -> TaskModels:
+    """Open a folder of several tasks, which share one body.
+
+    Raises:
+        UnsupportedError: It holds one model.
+        ModelFolderError: The folder is damaged.
+    """
+    opened = storage.open_folder(sources.locate(folder))
+    if not opened.said("tasks"):
+        raise UnsupportedError(f"{folder} does not hold several tasks: open it with `load`")
+    return TaskModels.read(opened, open_model(opened))
 
 
 def word_vectors(source: str | Path, **hyper_parameters: Any) -> WordVectors:

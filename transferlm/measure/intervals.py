@@ -28,9 +28,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transferlm.errors import SettingError
-from transferlm.measure.jackknife import DeleteOne, pseudo_values
 
-__all__ = ["Interval", "interval_of_mean", "mean_of", "paired_gain", "paired_gain_of"]
+__all__ = ["Interval", "interval_of_mean", "paired_gain"]
 
 FEW_SEEDS = 5
 """Below this many seeds an interval says that it is weak."""
@@ -101,6 +100,8 @@ class Interval:
 def paired_gain(ours: np.ndarray, theirs: np.ndarray, confidence: float = 0.95) -> Interval:
     """How much better one arm is than another at a score that is a mean over examples, such as accuracy.
 
+    A score that is none, such as macro-F1, is the mean of its jackknife pseudo-values (`Task.contributions`).
+
     Args:
         ours: Per-example scores (seeds, examples): 1.0 for right and 0.0 for wrong, or anything that is
             averaged.
@@ -148,48 +149,6 @@ def interval_of_mean(scores: np.ndarray, confidence: float = 0.95) -> Interval:
         seed_square = examples * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
     parts = (seed_square / table.size, example_square / table.size, residual_square / table.size)
     return Interval(mean, mean, mean, confidence, seeds, examples, *parts, note=_note(seeds, parts)).at(confidence)
-
-
-def paired_gain_of(
-    metric: DeleteOne,
-    targets: np.ndarray,
-    ours: np.ndarray,
-    theirs: np.ndarray,
-    classes: int,
-    confidence: float = 0.95,
-) -> Interval:
-    """How much better one arm is than another at a metric that is no mean over examples, such as macro-F1.
-
-    Each example's share is its jackknife pseudo-value, `value + (n - 1) (mean of the delete-one values -
-    its own)` (Tukey 1958; Efron & Tibshirani 1993, ch. 11, centred so that the mean is the metric
-    itself), and these are analysed as the per-example scores of `paired_gain` are.
-
-    Args:
-        metric: `delete_one_macro_f1`, or another that returns a value and its n delete-one values.
-        targets: True class indices (examples,).
-        ours: Predicted class indices (seeds, examples).
-        theirs: The other arm's, the same seeds and examples in the same order.
-        classes: Number of classes.
-        confidence: 0.95 by habit.
-
-    Returns:
-        The interval; its mean is the difference of the two arms' mean metric over seeds.
-
-    Raises:
-        SettingError: Shapes that differ or fewer than two examples.
-    """
-    return paired_gain(
-        pseudo_values(metric, targets, ours, classes),
-        pseudo_values(metric, targets, theirs, classes),
-        confidence,
-    )
-
-
-def mean_of(
-    metric: DeleteOne, targets: np.ndarray, predicted: np.ndarray, classes: int, confidence: float = 0.95
-) -> Interval:
-    """The interval of one arm's mean metric, for the bands of its curve; arguments as in `paired_gain_of`."""
-    return interval_of_mean(pseudo_values(metric, targets, predicted, classes), confidence)
 
 
 def _table(scores: np.ndarray) -> np.ndarray:

@@ -169,17 +169,21 @@ class Tuning:
 
     def made(self) -> TaskModel:
         """Body and head as a task model, with what the task leaves open fitted to the held-out part."""
-        history, held = self.history, self.held
-        scores = {"train_loss": history.losses[history.best if len(held) else -1]}
-        if len(held):
-            scores["held_out_loss"] = history.evaluations[history.best]
-        scores["train_share_read"] = float(self.rows.read.mean())
+        held, scores = self.held, self.scores()
         weights, bias = self.rows.scale.outward(*self.head.arrays())
         lineage = Lineage(scores=scores, notes=self.notes)
         made = TaskModel(self.body, self.examples.task, self.examples.labels, weights, bias, lineage)
         if self.examples.task.is_open(self.examples.targets):
             _fit_task(made, self.examples.subset(held) if len(held) else self.examples, seen=not len(held))
         return made
+
+    def scores(self) -> dict[str, float]:
+        """What the training left: the losses of the weights kept, and the share of the texts that was read."""
+        history, held = self.history, self.held
+        scores = {"train_loss": history.losses[history.best if len(held) else -1]} if history.losses else {}
+        if len(held) and history.evaluations:
+            scores["held_out_loss"] = history.evaluations[history.best]
+        return {**scores, "train_share_read": float(self.rows.read.mean())}
 
     def _checkpoint(self, part: str) -> Checkpoint | None:
         """Where this very training keeps its state: the key is everything that decides how it goes."""

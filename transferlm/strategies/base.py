@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from transferlm import catalog
-from transferlm.errors import DataError, UnsupportedError
+from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.models.base import Model, require
 from transferlm.storage import Lineage
 from transferlm.task_model import TaskModel
+from transferlm.task_models import TaskModels
 from transferlm.tasks.base import Examples, Task
 
 __all__ = ["Strategy"]
@@ -29,6 +30,8 @@ class Strategy(ABC):
 
     needs_examples: ClassVar[bool] = True
     """Whether it learns from labelled examples; else their labels' names are enough."""
+    several: ClassVar[bool] = False
+    """Whether it can learn several tasks at once."""
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Field name -> value."""
@@ -57,10 +60,47 @@ class Strategy(ABC):
                 f"{name} learns from labelled examples, and there are none; what needs none: {', '.join(free)}"
             )
         made = self.learn(model, examples, seed, checkpoints)
-        made.lineage = self._lineage(model, examples, seed, made.lineage)
+        made.lineage = self._lineage(model, {"": examples}, seed, made.lineage)
         if made.model is not model:
             made.model.lineage = made.lineage  # the body has learnt from the examples: a later task's story names them
         return made
+
+    def transfer_several(
+        self, model: Model, sets: Mapping[str, Examples], seed: int = 0, checkpoints: Path | None = None
+    ) -> TaskModels:
+        """Task models for several tasks, around one body; `model` itself is left as it was.
+
+        Args:
+            model: The source.
+            sets: Name -> labelled examples of one task.
+            seed: Decides every random choice.
+            checkpoints: As in `transfer`.
+
+        Raises:
+            UnsupportedError: The strategy learns one task at a time, or `transfer` would refuse one of them.
+            DataError: Examples can't be learnt from.
+            SettingError: There are no sets, or one has no name.
+        """
+        name = catalog.name_of(self)
+        if not self.several:
+            others = [each for each in catalog.entries("strategies") if catalog.find("strategies", each).several]
+            raise UnsupportedError(f"{name} learns one task at a time; what learns several: {', '.join(others)}")
+        if not sets or not all(each.strip() for each in sets):
+            raise SettingError("several tasks need a name each: give one or more")
+        require(model, self.requires, name)
+        for examples in sets.values():
+            self.check_task(examples.task, examples.labels)
+        made = self.learn_several(model, sets, seed, checkpoints)
+        made.lineage = self._lineage(model, sets, seed, made.lineage)
+        for one in made.values():
+            one.lineage = made.lineage
+        return made
+
+    def learn_several(
+        self, model: Model, sets: Mapping[str, Examples], seed: int, checkpoints: Path | None = None
+    ) -> TaskModels:
+        """The method itself, for strategies that learn several tasks at once."""
+        raise NotImplementedError
 
     def check_task(self, task: Task, labels: Sequence[str] = ()) -> None:
         """Check that the strategy can learn what a task asks for.
@@ -81,13 +121,16 @@ class Strategy(ABC):
     def learn(self, model: Model, examples: Examples, seed: int, checkpoints: Path | None = None) -> TaskModel:
         """The method itself, for a model that has what it requires."""
 
-    def _lineage(self, model: Model, examples: Examples, seed: int, learnt: Lineage) -> Lineage:
+    def _lineage(self, model: Model, sets: Mapping[str, Examples], seed: int, learnt: Lineage) -> Lineage:
         method = {"name": catalog.name_of(self), "hyper_parameters": self.hyper_parameters()}
         return model.origin.child(
             "transfer",
             method=method,
-            data=[examples.described(), *learnt.data],
+            data=[
+                *({**examples.described(), **({"task": name} if name else {})} for name, examples in sets.items()),
+                *learnt.data,
+            ],
             seed=seed,
             scores=learnt.scores,
-            notes=[*examples.notes, *learnt.notes],
+            notes=[note for examples in sets.values() for note in examples.notes] + learnt.notes,
         )

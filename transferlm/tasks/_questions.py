@@ -26,12 +26,15 @@ class Question(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """A question as a file gives it: its answers are texts with the place where they are said to stand, if any."""
+    """A question as a file gives it: its answers are texts with the place where they are said to stand, if any.
+
+    They are None where the file says neither what answers it nor that nothing does.
+    """
 
     name: str
     question: Any
     context: Any
-    answers: list[tuple[Any, Any]]
+    answers: list[tuple[Any, Any]] | None
 
 
 @dataclass
@@ -106,6 +109,9 @@ class Questions:
     def _whole(self, given: _Given) -> Question | None:
         if not self._texts(given):
             return None
+        if given.answers is None:
+            self.fault(f"{given.name}: no list of answers is given (an empty one where the context holds none)")
+            return None
         answers, moved = [], False
         for text, said in given.answers:
             if not isinstance(text, str) or not text.strip():
@@ -143,12 +149,14 @@ def _nearest(context: str, text: str, said: Any) -> int | None:
     return min(places, key=lambda found: abs(found - wanted), default=None)
 
 
-def _pairs(answers: Any) -> list[tuple[Any, Any]]:
+def _pairs(answers: Any) -> list[tuple[Any, Any]] | None:
     """Answers as text and place: a list of objects or of texts, or an object of two lists (as `datasets` has them)."""
+    if answers is None:
+        return None
     if isinstance(answers, Mapping):
         texts, starts = (list(answers.get(name) or []) for name in ("text", "answer_start"))
         return list(zip(texts, starts + [None] * (len(texts) - len(starts)), strict=False))
-    found = answers if isinstance(answers, list | tuple) else [] if answers is None else [answers]
+    found = answers if isinstance(answers, list | tuple) else [answers]
     return [(a.get("text"), a.get("answer_start")) if isinstance(a, Mapping) else (a, None) for a in found]
 
 

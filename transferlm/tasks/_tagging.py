@@ -51,7 +51,7 @@ def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> l
         stretches: Its tokens' scores.
         labels: Label names.
     """
-    units = unit_offsets(text)
+    units = _read(unit_offsets(text), stretches)
     if not len(units):
         return []
     logs = logarithms(_unit_scores(units, stretches, 1 + 2 * len(labels), len(text)))
@@ -74,6 +74,16 @@ def _touched(units: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.nda
     first = np.searchsorted(units[:, 1], offsets[:, 0], side="right")
     last = np.searchsorted(units[:, 0], offsets[:, 1], side="left")
     return first, np.where(offsets[:, 1] > offsets[:, 0], last, first)
+
+
+def _read(units: np.ndarray, stretches: Sequence[Stretch]) -> np.ndarray:
+    """The units that some token stands for: a joiner within an emoji, which many tokenizers drop, ends no entity."""
+    read = np.zeros(len(units) + 1, dtype=np.int64)
+    for stretch in stretches:
+        first, last = _touched(units, stretch.offsets)
+        np.add.at(read, first, 1)
+        np.add.at(read, last, -1)
+    return units[np.cumsum(read)[:-1] > 0]
 
 
 def _unit_scores(units: np.ndarray, stretches: Sequence[Stretch], size: int, length: int) -> np.ndarray:

@@ -93,6 +93,17 @@ class Task(ABC):
     ) -> dict[str, float]:
         """Every metric of the task by name."""
 
+    @abstractmethod
+    def contributions(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """What each input contributes to the metrics that comparisons judge by, the headline first.
+
+        Returns:
+            Metric name -> float64 of shape (inputs,) whose mean is the metric: scores where the metric is their mean,
+            else jackknife pseudo-values (`_contributions.py`).
+        """
+
     def by_label(
         self,
         targets: np.ndarray,  # noqa: ARG002
@@ -108,6 +119,10 @@ class Task(ABC):
 
     def strata(self, targets: np.ndarray, labels: Sequence[str]) -> Sequence[Hashable] | None:  # noqa: ARG002
         """The class of each example, where each has one; None otherwise."""
+        return None
+
+    def labels_within(self, targets: np.ndarray, labels: Sequence[str]) -> Sequence[Sequence[str]] | None:  # noqa: ARG002
+        """The labels that stand in each input, where it may hold several or none; None otherwise."""
         return None
 
     def groups(self, texts: Sequence[Text]) -> Sequence[str] | None:  # noqa: ARG002

@@ -12,6 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output
+from transferlm.tasks._contributions import f1_without, pseudo_values
 from transferlm.tasks._counting import confusion_matrix, counts_by_label
 from transferlm.tasks._tables import place_of
 from transferlm.tasks._text_task import TextTask
@@ -92,6 +93,17 @@ class Classification(TextTask):
             "macro_recall": float(macro[1]),
             "macro_f1": float(macro[2]),
         }
+
+    def contributions(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Accuracy and macro-F1."""
+        identity = np.eye(len(labels))
+        predicted = _indices(predictions, labels)
+        right = predicted == targets
+        true, said = identity[targets], identity[predicted]
+        macro = pseudo_values(f1_without(true * right[:, None], true, said, "macro"))
+        return {"accuracy": right.astype(np.float64), "macro_f1": macro}
 
     def by_label(
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]

@@ -12,6 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output
+from transferlm.tasks._contributions import f1_without, pseudo_values
 from transferlm.tasks._counting import counts_by_label
 from transferlm.tasks._tables import LabelledRow, Table, place_of
 from transferlm.tasks._text_task import TextTask
@@ -87,6 +88,7 @@ class Multilabel(TextTask):
             return None
 
         faults = list(table.faults(rows, wrong))
+        faults[:0] = [] if counts else ["No text has a label."]
         return Labelled([flat(row.text) for row in rows], counted=dict(counts), faults=faults)
 
     def _labels(self, row: LabelledRow, where: str) -> list[str]:
@@ -128,6 +130,14 @@ class Multilabel(TextTask):
             "lrap": float(label_ranking_average_precision_score(targets, chances)),
         }
 
+    def contributions(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Micro- and macro-F1."""
+        said, _ = _said(predictions, labels)
+        counts = targets & said, targets, said
+        return {f"{kind}_f1": pseudo_values(f1_without(*counts, kind)) for kind in ("micro", "macro")}
+
     def by_label(
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
     ) -> dict[str, dict[str, float]]:
@@ -135,6 +145,10 @@ class Multilabel(TextTask):
         said, _ = _said(predictions, labels)
         hits = (targets & said).sum(axis=0)
         return counts_by_label(hits, targets.sum(axis=0), said.sum(axis=0), labels, "texts")
+
+    def labels_within(self, targets: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
+        """The labels of each text."""
+        return self.plain(targets, labels)
 
     def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
         """The labels of each text, sorted by name."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError
 from transferlm.outputs import Output, Stretch
+from transferlm.tasks._contributions import f1_without, pseudo_values
 from transferlm.tasks._counting import counts_by_label, rates
 from transferlm.tasks._entity_rows import EntityRow, EntityRows
 from transferlm.tasks._tables import listed, place_of
@@ -90,6 +91,7 @@ class NER(TokenTask):
         rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
         counts = Counter(entity.label for row in rows for entity in row.entities)
         faults += [*repaired, *_within_words(rows)]
+        faults[:0] = [] if counts or not rows else ["No text has an entity."]
         return Labelled([row.text for row in rows], counted=dict(counts), faults=faults, classes=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:
@@ -119,7 +121,7 @@ class NER(TokenTask):
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
     ) -> dict[str, float]:
         """Precision, recall and F1 over all entities, and F1 averaged over the labels that occur or are predicted."""
-        hits, true, said = _counted(targets, predictions, labels)
+        hits, true, said = _counted(targets, predictions, labels).sum(axis=1)
         precision, recall, f1 = rates(hits.sum(), true.sum(), said.sum())
         occurs = true + said > 0
         macro = rates(hits, true, said)[2][occurs]
@@ -130,31 +132,44 @@ class NER(TokenTask):
             "macro_f1": float(macro.mean()) if occurs.any() else 0.0,
         }
 
+    def contributions(
+        self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """F1 over all entities, and F1 averaged over the labels that occur or are predicted."""
+        hits, true, said = _counted(targets, predictions, labels)
+        return {
+            "f1": pseudo_values(f1_without(hits, true, said, "micro")),
+            "macro_f1": pseudo_values(f1_without(hits, true, said, "occurring")),
+        }
+
     def by_label(
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
     ) -> dict[str, dict[str, float]]:
         """Label -> its precision, recall, F1 and number of entities; a share of nothing is 0."""
-        return counts_by_label(*_counted(targets, predictions, labels), labels, "entities")
+        hits, true, said = _counted(targets, predictions, labels).sum(axis=1)
+        return counts_by_label(hits, true, said, labels, "entities")
+
+    def labels_within(self, targets: np.ndarray, labels: Sequence[str]) -> list[list[str]]:  # noqa: ARG002
+        """The labels of each text's entities."""
+        return [sorted({entity.label for entity in row}) for row in targets]
 
     def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[list[list[Any]]]:  # noqa: ARG002
         """Start, end and label of each entity."""
         return [[[entity.start, entity.end, entity.label] for entity in row] for row in targets]
 
 
-def _counted(
-    targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often each label was said rightly, is true, and was said: int64 of shape (labels,) each."""
+def _counted(targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]) -> np.ndarray:
+    """How often each label was said rightly, is true, and was said in each text: int64 of shape (3, texts, labels)."""
     index = {label: place for place, label in enumerate(labels)}
-    counts = np.zeros((3, len(labels)), dtype=np.int64)
-    for row, prediction in zip(targets, predictions, strict=True):
+    counts = np.zeros((3, len(targets), len(labels)), dtype=np.int64)
+    for text, (row, prediction) in enumerate(zip(targets, predictions, strict=True)):
         assert isinstance(prediction, Entities)
         true = {(entity.start, entity.end, entity.label) for entity in row}
         said = {(entity.start, entity.end, entity.label) for entity in prediction.entities}
         for place, group in enumerate((true & said, true, said)):
             for _, _, label in group:
-                counts[place, index[label]] += 1
-    return counts[0], counts[1], counts[2]
+                counts[place, text, index[label]] += 1
+    return counts
 
 
 def _within_words(rows: Sequence[EntityRow]) -> list[str]:

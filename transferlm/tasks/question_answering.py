@@ -112,7 +112,7 @@ class QuestionAnswering(TokenTask):
         texts = [flat((question.question, question.context)) for question in found]
         bodies = [question.context for question in found]
         counted = {name: count for name, count in counts.items() if count}
-        return Labelled(texts, None, counted, faults, bodies, classes=False)
+        return Labelled(texts, None, counted, faults, bodies, classes=False, learnt=False)
 
     def inputs(self, source: Any) -> Iterator[Text]:
         """Questions with their contexts; no answers are needed."""
@@ -164,20 +164,34 @@ class QuestionAnswering(TokenTask):
 
         Of the latter both are the share for which no answer was given.
         """
+        table = self._judgements(targets, predictions)
+        found = {"f1": float(table[:, 1].mean()), "exact_match": float(table[:, 0].mean())}
+        has = np.array([bool(row) for row in targets])
+        if not has.all():
+            found["no_answer_accuracy"] = float(table[~has, 0].mean())
+        if not has.all() and has.any():
+            found["has_answer_f1"] = float(table[has, 1].mean())
+            found["has_answer_exact_match"] = float(table[has, 0].mean())
+        return found
+
+    def contributions(
+        self,
+        targets: np.ndarray,
+        predictions: Sequence[Prediction],
+        labels: Sequence[str],  # noqa: ARG002
+    ) -> dict[str, np.ndarray]:
+        """F1 and exact match."""
+        table = self._judgements(targets, predictions)
+        return {"f1": table[:, 1], "exact_match": table[:, 0]}
+
+    def _judgements(self, targets: np.ndarray, predictions: Sequence[Prediction]) -> np.ndarray:
+        """Exact match and F1 of each question, float64 of shape (questions, 2)."""
         rows = [
-            (bool(row), *self._judged(prediction.answer, row))
+            self._judged(prediction.answer, row)
             for row, prediction in zip(targets, predictions, strict=True)
             if isinstance(prediction, Answer)
         ]
-        table = np.array(rows, dtype=np.float64)
-        found = {"f1": float(table[:, 2].mean()), "exact_match": float(table[:, 1].mean())}
-        has = table[:, 0] > 0
-        if not has.all():
-            found["no_answer_accuracy"] = float(table[~has, 1].mean())
-        if not has.all() and has.any():
-            found["has_answer_f1"] = float(table[has, 2].mean())
-            found["has_answer_exact_match"] = float(table[has, 1].mean())
-        return found
+        return np.array(rows, dtype=np.float64)
 
     def _judged(self, answer: str, golds: Sequence[Gold]) -> tuple[float, float]:
         texts = [gold.text for gold in golds]

@@ -12,6 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError
 from transferlm.outputs import Output
+from transferlm.tasks._contributions import correlation, correlation_without, pseudo_values, rank_correlation_without
 from transferlm.tasks._tables import LabelledRow, place_of
 from transferlm.tasks._text_task import TextTask
 from transferlm.tasks.base import Examples, Number, Prediction
@@ -59,7 +60,9 @@ class Regression(TextTask):
         """Texts as they stand in the file, numbers that are none among the faults: what `transferlm check` looks at."""
         table = self.table(self.score_column)
         rows = list(table.rows(source))
-        return Labelled([flat(row.text) for row in rows], faults=[*table.faults(rows, _wrong)])
+        numbers = {_number(row.label) for row in rows}
+        alike = [f"Every row has the number {rows[0].label}."] if len(numbers) == 1 and None not in numbers else []
+        return Labelled([flat(row.text) for row in rows], faults=[*alike, *table.faults(rows, _wrong)])
 
     def output(self, labels: Sequence[str]) -> Output:  # noqa: ARG002
         """One number a text."""
@@ -84,10 +87,23 @@ class Regression(TextTask):
         values = np.array([p.value for p in predictions if isinstance(p, Number)])
         errors = values - targets
         return {
-            "spearman": _correlation(rankdata(targets), rankdata(values)),
-            "pearson": _correlation(targets, values),
+            "spearman": correlation(rankdata(targets), rankdata(values)),
+            "pearson": correlation(targets, values),
             "rmse": float(np.sqrt(np.mean(errors**2))),
             "mae": float(np.mean(np.abs(errors))),
+        }
+
+    def contributions(
+        self,
+        targets: np.ndarray,
+        predictions: Sequence[Prediction],
+        labels: Sequence[str],  # noqa: ARG002
+    ) -> dict[str, np.ndarray]:
+        """Spearman's and Pearson's correlation."""
+        values = np.array([p.value for p in predictions if isinstance(p, Number)])
+        return {
+            "spearman": pseudo_values(rank_correlation_without(targets, values)),
+            "pearson": pseudo_values(correlation_without(targets, values)),
         }
 
     def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[float]:  # noqa: ARG002
@@ -105,14 +121,3 @@ def _number(text: str) -> float | None:
 
 def _wrong(row: LabelledRow) -> str | None:
     return None if _number(row.label) is not None else f"{row.label!r} is no finite number"
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's, 0 where one of the two does not vary.
-
-    >>> round(_correlation(np.array([1.0, 2, 3]), np.array([2.0, 4, 7])), 4), _correlation(np.ones(2), np.arange(2))
-    (0.9934, 0.0)
-    """
-    a, b = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum()) / scale if scale > 0 else 0.0

@@ -40,6 +40,7 @@ class Labelled(NamedTuple):
             are then looked for in these.
         classes: Whether labels are classes to tell rows apart by, whose balance matters; else they are kinds of things
             within rows (entities), or say what rows are like (having an answer).
+        learnt: Whether labels are something to predict; what rows are like is not.
     """
 
     texts: Sequence[str]
@@ -48,6 +49,7 @@ class Labelled(NamedTuple):
     faults: Sequence[str] = ()
     bodies: Sequence[str] | None = None
     classes: bool = True
+    learnt: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Part:
         tokens: Lengths in tokens, where a tokenizer was given.
         faults: What is wrong with single rows, a sentence each.
         classes: Whether labels are classes to tell rows apart by.
+        learnt: Whether labels are something to predict.
     """
 
     rows: int
@@ -108,6 +111,7 @@ class Part:
     tokens: TokenLengths | None
     faults: list[str] = field(default_factory=list)
     classes: bool = True
+    learnt: bool = True
 
     @property
     def shares(self) -> dict[str, float]:
@@ -147,11 +151,21 @@ class CheckReport:
             if leaking:
                 count = f"{leaking:,} of {self.test.rows:,} test texts ({leaking / self.test.rows:.1%})"
                 sentences.append(f"{count} stand in the training part too: a score on them measures memory.")
-        if self.unknown_labels:
-            sentences.append(f"The test part has labels that training never saw: {_listed(self.unknown_labels)}.")
-        if self.missing_labels:
-            sentences.append(f"No test text has the label {_listed(self.missing_labels)}: its score is unknown.")
-        return sentences
+        return sentences + self._unlike()
+
+    def _unlike(self) -> list[str]:
+        """What one part has and the other lacks."""
+        unknown, missing = _listed(self.unknown_labels), _listed(self.missing_labels)
+        sentences = [
+            f"The test part has labels that training never saw: {unknown}.",
+            f"No test text has the label {missing}: its score is unknown.",
+        ]
+        if not self.train.learnt:
+            sentences = [
+                f"The test part alone has rows {unknown}: training shows none of that kind.",
+                f"No test row is one {missing}: how well such rows go is unknown.",
+            ]
+        return [told for told, names in zip(sentences, (unknown, missing), strict=True) if names]
 
 
 def check(
@@ -187,7 +201,7 @@ def check(
 
 
 def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | None, threshold: float) -> Part:
-    texts, labels, counted, faults, bodies, classes = part
+    texts, labels, counted, faults, bodies, classes, learnt = part
     if not len(texts):
         raise DataError("there are no texts to check")
     if labels is not None and len(labels) != len(texts):
@@ -206,6 +220,7 @@ def _check_part(part: Labelled, tokenizer: Tokenizer | None, max_length: int | N
         tokens=_token_lengths(texts, tokenizer, max_length) if tokenizer is not None else None,
         faults=list(faults),
         classes=classes,
+        learnt=learnt,
     )
 
 

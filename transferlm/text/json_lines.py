@@ -23,7 +23,7 @@ def json_of(content: str, path: str | Path, line: int | None = None) -> Any:
         return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"character {error.pos + 1:,}" if line is not None else f"line {error.lineno:,}"
-        raise DataError(f"no valid JSON ({error.msg} at {place})", path=path, line=line) from None
+        raise DataError(f"no valid JSON ({error.msg.removesuffix(' at')} at {place})", path=path, line=line) from None
     except (RecursionError, ValueError):  # nested too deep; an integer of over 4,300 digits
         raise DataError("JSON that is nested too deep or holds too long a number", path=path, line=line) from None
 

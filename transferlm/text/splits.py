@@ -1,13 +1,10 @@
-"""Parts for training and testing, and draws of few labels: stratified, seeded, and made after duplicates are
-removed.
-"""
+"""Parts for training and testing: stratified, seeded, and made after duplicates are removed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,21 +12,10 @@ from transferlm.errors import DataError, SettingError
 from transferlm.seeding import derive
 from transferlm.text.duplicates import exact_duplicates, keep_first, near_duplicates
 
-__all__ = ["Draw", "Split", "draw", "grouped_split", "split", "stratified_split"]
+__all__ = ["Labels", "Split", "grouped_split", "in_random_order", "rows_by_class", "split", "stratified_split"]
 
 Labels = Sequence[Hashable] | np.ndarray
-
-
-class Draw(NamedTuple):
-    """A few labelled examples.
-
-    Attributes:
-        rows: Their indices, int64, ascending.
-        caps: Label -> its rows, for each label that has fewer than were asked; empty when none has.
-    """
-
-    rows: np.ndarray
-    caps: dict[Any, int]
+"""The label of each row."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +68,14 @@ def stratified_split(labels: Labels, parts: Sequence[float] | Sequence[int], see
     (['a', 'a', 'a', 'b', 'b', 'b'], ['a', 'b'])
     """
     sizes = _sizes(parts, len(labels))
-    rows = _rows_by_class(labels)
+    rows = rows_by_class(labels)
     short = min(rows, key=lambda name: len(rows[name]))
     if len(rows[short]) < len(sizes):
         count = f"{len(rows[short])} row{'s' if len(rows[short]) > 1 else ''}"
         raise DataError(f"class {short!r} has {count}, too few for {len(sizes)} parts: add rows or leave it out")
     if min(sizes) < len(rows):
         raise DataError(f"a part of {min(sizes)} rows can't hold all {len(rows)} classes: make it larger")
-    shuffled = {name: _shuffled(rows[name], seed, "split", name) for name in rows}
+    shuffled = {name: in_random_order(rows[name], seed, "split", name) for name in rows}
     taken: dict[Hashable, int] = dict.fromkeys(rows, 0)
     left = {name: len(rows[name]) for name in rows}
     unused = len(labels) - sum(sizes)
@@ -196,29 +182,6 @@ def _first_alike(texts: Sequence[str], threshold: float) -> dict[str, str]:
     return first
 
 
-def draw(labels: Labels, per_class: int, seed: int = 0) -> Draw:
-    """Draw the same number of rows from every class.
-
-    Draws of one seed are nested: the 8 a class are among the 64 a class, so that a learning curve adds labels
-    and never swaps them.
-
-    Args:
-        labels: The label of each row.
-        per_class: Rows a class; a class with fewer gives all it has and is named in `caps`.
-        seed: Another seed draws other rows.
-
-    Raises:
-        SettingError: `per_class` is below 1.
-        DataError: There are no rows.
-    """
-    if per_class < 1:
-        raise SettingError(f"{per_class} labels a class: at least 1 is needed")
-    rows = _rows_by_class(labels)
-    chosen = [_shuffled(rows[name], seed, "draw", name)[:per_class] for name in rows]
-    caps = {name: len(rows[name]) for name in rows if len(rows[name]) < per_class}
-    return Draw(np.sort(np.concatenate(chosen)), caps)
-
-
 def _sizes(parts: Sequence[float] | Sequence[int], n: int) -> list[int]:
     if not n:
         raise DataError("there are no rows to split")
@@ -235,7 +198,7 @@ def _sizes(parts: Sequence[float] | Sequence[int], n: int) -> list[int]:
     return [int(size) for size in np.diff(borders)]
 
 
-def _rows_by_class(labels: Labels) -> dict[Hashable, np.ndarray]:
+def rows_by_class(labels: Labels) -> dict[Hashable, np.ndarray]:
     """Label -> its rows, labels sorted by their text so that the order of rows does not matter."""
     if not len(labels):
         raise DataError("there are no labelled rows")
@@ -245,7 +208,8 @@ def _rows_by_class(labels: Labels) -> dict[Hashable, np.ndarray]:
     return {label: np.array(rows[label], dtype=np.int64) for label in sorted(rows, key=str)}
 
 
-def _shuffled(rows: np.ndarray, seed: int, use: str, label: Hashable) -> np.ndarray:
+def in_random_order(rows: np.ndarray, seed: int, use: str, label: Hashable) -> np.ndarray:
+    """Rows of a label in an order that seed, use and label decide."""
     return np.random.default_rng(derive(seed, use, str(label))).permutation(rows)
 
 
