@@ -230,6 +230,28 @@ def test_a_text_of_white_space_has_no_entity() -> None:
     assert decoded("…", [nothing], LABELS) == []
 
 
+@pytest.fixture(scope="module")
+def exact(bert_folder: Path) -> tl.TaskModel:
+    """A made tagger whose scores of a token depend on that token alone: what else is read changes nothing."""
+    model: Any = tl.load(bert_folder)
+    model.token_states = lambda batch: model.embedding(batch.ids)
+    weights = 100 * np.random.default_rng(0).normal(size=(model.token_width, 5)).astype(np.float32)
+    return tl.TaskModel(model, NER(), LABELS, weights, np.zeros(5, np.float32))
+
+
+@given(st.integers(0, 10_000), st.integers(18, 40))
+def test_windows_of_an_exact_model_find_what_one_pass_finds(exact: tl.TaskModel, seed: int, max_length: int) -> None:
+    # Words of up to five tokens, one more than two windows of 18 share at the least.
+    words = np.random.default_rng(seed).choice(["film", "the", "goods", "roomabcd", "xyz", "q", "京", "-"], 60)
+    text, model = " ".join(words), exact.model
+    found: list[Any] = []
+    for length in (max_length, 10_000):
+        model.max_length = length  # type: ignore[attr-defined]
+        found += exact.predict([text])
+    stitched, whole = ([(*key, e.probability) for key, e in zip(spans(row.entities), row.entities)] for row in found)
+    assert stitched == [(*key, pytest.approx(chance, rel=1e-4)) for *key, chance in whole]
+
+
 # ------------------------------------------------------------------ scoring
 
 
