@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
 import transferlm as tl
-from transferlm.errors import DataError
+from transferlm.errors import DataError, ModelFolderError
 from transferlm.outputs import Stretch
 from transferlm.tasks._tagging import _most_probable, decoded, tags_of_tokens
 from transferlm.tasks.base import Entities, Entity
@@ -248,8 +248,30 @@ def test_windows_of_an_exact_model_find_what_one_pass_finds(exact: tl.TaskModel,
     for length in (max_length, 10_000):
         model.max_length = length  # type: ignore[attr-defined]
         found += exact.predict([text])
-    stitched, whole = ([(*key, e.probability) for key, e in zip(spans(row.entities), row.entities)] for row in found)
+    stitched, whole = (
+        [(*key, e.probability) for key, e in zip(spans(row.entities), row.entities, strict=True)] for row in found
+    )
     assert stitched == [(*key, pytest.approx(chance, rel=1e-4)) for *key, chance in whole]
+
+
+def test_a_long_text_is_read_in_windows_as_long_as_the_training_texts(
+    exact: tl.TaskModel, tagger: tl.TaskModel, tmp_path: Path
+) -> None:
+    assert tagger.window == 64, "texts of a few words were learnt from, and 64 tokens is the least"
+    exact.model.max_length = 60  # type: ignore[attr-defined]
+    text, lengths = " ".join(["film"] * 200), []
+    for window in (20, None):
+        made = tl.TaskModel(exact.model, exact.task, LABELS, exact.weights, exact.bias, window=window)
+        scores, read = made.scores([text])
+        lengths.append(max(len(stretch.offsets) for stretch in scores[0]))
+        assert read.tolist() == [1.0]
+    assert lengths == [18, 58]
+    tagger.save(tmp_path / "m")
+    assert tl.load(tmp_path / "m").window == 64  # type: ignore[union-attr]
+    manifest = tmp_path / "m" / "transferlm.json"
+    manifest.write_text(manifest.read_text().replace('"window": 64', '"window": "x"'))
+    with pytest.raises(ModelFolderError, match="window 'x' is no number of tokens"):
+        tl.load(tmp_path / "m")
 
 
 # ------------------------------------------------------------------ scoring

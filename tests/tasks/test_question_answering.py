@@ -296,6 +296,23 @@ def test_the_threshold_is_the_one_with_the_best_f1() -> None:
     assert gained(fitted.null_threshold) == max(map(gained, np.linspace(-6, 6, 200))) == 5 / 6
 
 
+def test_a_threshold_that_silences_every_question_is_doubted() -> None:
+    task, texts = QuestionAnswering(), [("q", "film good")] * 4
+    targets = gold(["film"], ["film"], [], [])
+    # A model that points at the wrong word and one that points at the right one, both as sure of an answer as of none.
+    wrong, right = (
+        [[stretch([(0, 4), (5, 9)], [*starts], [*starts], null)] for null in (1, 1, 2, 2)]
+        for starts in ([0, 3], [3, 0])
+    )
+    for scores, doubts in ((wrong, 1), (right, 0)):
+        fitted = task.fitted(targets, scores, texts, ())
+        said = fitted.decode(scores, texts, ())
+        assert len(fitted.doubts(targets, said)) == doubts
+        assert task.metrics(targets, said, ())["f1"] == (0.5 if doubts else 1.0)
+    assert "4 held-out questions" in task.doubts(targets, [Answer("", None, None, 1.0)] * 4)[0]
+    assert task.doubts(gold([], []), [Answer("", None, None, 1.0)] * 2) == []
+
+
 @pytest.mark.parametrize(("threshold", "answer"), [(None, "film"), (1.5, "film"), (0.5, "")])
 def test_no_answer_is_given_where_it_scores_higher_by_more_than_the_threshold(
     threshold: float | None, answer: str

@@ -55,6 +55,9 @@ def command(
     start = lifecycle.untrained(model, seed) if from_scratch else model
     with kept_state(output) as state:
         made = lifecycle.transfer(start, examples, built("strategies", "strategy", strategy), seed, state)
+        for note in made.lineage.notes:
+            if note not in examples.notes:
+                say(note)
         scores = made.score(test_part) if test_part is not None else None
         made.save(output)
     if as_json:

@@ -91,7 +91,7 @@ def trained(
         scores["held_out_loss"] = history.evaluations[history.best]
     scores["train_share_read"] = float(rows.read.mean())
     weights, bias = rows.scale.outward(*head.arrays())
-    made = TaskModel(body, examples.task, examples.labels, weights, bias, Lineage(scores=scores))
+    made = TaskModel(body, examples.task, examples.labels, weights, bias, Lineage(scores=scores), window=rows.window)
     if examples.task.is_open(examples.targets):
         _fit_task(made, examples.subset(held if len(held) else train), seen=not len(held))
     return made
@@ -101,6 +101,8 @@ def _fit_task(made: TaskModel, examples: Examples, seen: bool) -> None:
     """Fit what the task leaves open (a threshold) to these examples, in place."""
     scores, _ = made.scores(examples.texts)
     made.task = made.task.fitted(examples.targets, scores, examples.texts, made.labels)
+    predictions = made.task.decode(scores, examples.texts, made.labels)
+    made.lineage.notes += made.task.doubts(examples.targets, predictions)
     if seen:
         made.lineage.notes.append("no examples were held out: the task's threshold was fitted to those trained on")
 

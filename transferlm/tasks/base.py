@@ -135,6 +135,10 @@ class Task(ABC):
         """The task with what it leaves open fitted to held-out examples and their scores."""
         return self
 
+    def doubts(self, targets: np.ndarray, predictions: Sequence[Prediction]) -> list[str]:  # noqa: ARG002
+        """What speaks against using a fitted task, told by its predictions of the very examples it was fitted to."""
+        return []
+
 
 class TokenTask(Task):
     """A task whose scores belong to tokens: it says what is true of each, and puts predictions together from them.

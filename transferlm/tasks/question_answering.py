@@ -213,6 +213,16 @@ class QuestionAnswering(TokenTask):
             gained.append(said - self._judged("", row)[1])
         return replace(self, null_threshold=_best_threshold(np.array(margins), np.array(gained)))
 
+    def doubts(self, targets: np.ndarray, predictions: Sequence[Prediction]) -> list[str]:
+        """That the best threshold is one which answers nothing: the model has not learnt to tell where answers are."""
+        silent = not any(isinstance(row, Answer) and row.answer for row in predictions)
+        if not silent or not any(targets):
+            return []
+        return [
+            f"of {len(targets):,} held-out questions none is answered, as F1 is highest so: the model has not learnt"
+            " where answers are. Train longer, at a higher learning rate or on more questions, or set null_threshold"
+        ]
+
 
 def _best_threshold(margins: np.ndarray, gained: np.ndarray) -> float:
     """The margin above which no answer is given, for the most F1 in all.
