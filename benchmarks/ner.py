@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 from record import Record
-from trainer_recipes import Budget, Stopwatch, tag_words
+from trainer_peer import Budget, Stopwatch
+from trainer_tags import tag_words
 
 import transferlm as tl
 from transferlm import sources
@@ -32,7 +33,7 @@ from transferlm.measure.intervals import Interval, interval_of_mean
 from transferlm.tasks.base import Entities, Entity, Examples
 from transferlm.text.conll import joined, read_columns
 
-BUDGET = Budget(epochs=5, batch_size=16, learning_rate=3e-4, max_length=256)
+BUDGET = Budget(epochs=5, batch_size=16, learning_rate=1e-4, max_length=256)
 ROWS, SEEDS = 1000, 3
 WORDS, LOST = 5000, 0.05
 """Length of the made document, and how much of its F1 reading it whole may cost beside its sentences one by one."""

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from official_answers import Scores, best_threshold, cmrc, squad
 from record import Record
-from trainer_recipes import Budget, Question, Stopwatch, answer_questions
+from trainer_answers import Question, answer_questions
+from trainer_peer import Budget, Stopwatch
 
 import transferlm as tl
 from transferlm import sources

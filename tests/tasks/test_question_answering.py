@@ -18,7 +18,7 @@ from transferlm.outputs import Stretch
 from transferlm.tasks._answer_scores import exact_match, f1
 from transferlm.tasks._spans import best_span, tokens_of
 from transferlm.tasks.base import Answer, Gold
-from transferlm.tasks.question_answering import QuestionAnswering
+from transferlm.tasks.question_answering import QuestionAnswering, _best_threshold
 
 Run = Callable[..., Any]
 CONTEXT = "The film was good. The room was cold."
@@ -294,6 +294,16 @@ def test_the_threshold_is_the_one_with_the_best_f1() -> None:
         return task.metrics(targets, said, ())["f1"]
 
     assert gained(fitted.null_threshold) == max(map(gained, np.linspace(-6, 6, 200))) == 5 / 6
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([-1.0, 0.0, 0.5, 1.0])), min_size=1, max_size=12))
+def test_no_threshold_gives_more_f1_than_the_one_fitted(questions: list[tuple[int, float]]) -> None:
+    margins, gained = (np.array(side, dtype=np.float64) for side in zip(*questions, strict=True))
+
+    def total(threshold: float) -> float:
+        return float(gained[margins <= threshold].sum())
+
+    assert total(_best_threshold(margins, gained)) == max(map(total, [-9.0, *margins]))
 
 
 def test_a_threshold_that_silences_every_question_is_doubted() -> None:
