@@ -210,8 +210,8 @@ def cells(corpus: Corpus, data: Path, record: Record, rows: int, seeds: int) -> 
     return shown
 
 
-def show(corpus: Corpus, found: dict[str, list[dict[str, Any]]]) -> tuple[Interval, bool]:
-    """Print a set's rows; how many points ours is ahead of the Trainer, and whether the document was read whole."""
+def show(corpus: Corpus, found: dict[str, list[dict[str, Any]]]) -> tuple[Interval, list[bool]]:
+    """Print a set's rows; how many points ours is ahead of the Trainer, and whether its document, if any, was read whole."""
     against = gain(found[OURS], found[PEER])
     for arm, row in found.items():
         f1 = np.array([cell["f1"] for cell in row])
@@ -222,13 +222,13 @@ def show(corpus: Corpus, found: dict[str, list[dict[str, Any]]]) -> tuple[Interv
         print(f"{corpus.name if arm == OURS else '':12}{arm:14}{told}{ahead:>24}")
     documents = [cell["document"] for cell in found[OURS] if "document" in cell]
     if not documents:
-        return against, True
+        return against, []
     whole, apart, alike = (float(np.mean([d[name] for d in documents])) for name in ("whole", "apart", "alike"))
     print(
         f"{'':12}one document of {WORDS:,} words: F1 {whole:.1%} read whole, {apart:.1%} sentence by sentence,"
         f" {alike:.1%} between the two"
     )
-    return against, whole > apart - LOST
+    return against, [whole > apart - LOST]
 
 
 def main() -> int:
@@ -241,17 +241,18 @@ def main() -> int:
     record = Record("ner", arguments.quick)
     print(f"{rows} sentences, {BUDGET}, {seeds} seeds; {record.facts['machine']}")
     print(f"{'':26}{'F1':>8}{'sd':>7}{'train s':>10}{'processor s':>12}{'ours is ahead by':>24}")
-    gains, read = [], []
+    gains: list[Interval] = []
+    read: list[bool] = []
     for corpus in corpora:
         against, whole = show(corpus, cells(corpus, arguments.data / "ner", record, rows, seeds))
         gains.append(against)
-        read.append(whole)
+        read += whole
     mean, beaten = float(np.mean([g.gain for g in gains])), sum(g.high < 0 for g in gains)
     met = mean >= 0 and not beaten and all(read)
     print(
         f"Entity F1 is {100 * mean:+.1f} points beside the Trainer's on average (target 0 or more); it is shown to be"
-        f" better on {beaten} of {len(gains)} sets (target 0); a long document is"
-        f" {'read whole' if all(read) else 'NOT read as well as its sentences'}: {'met' if met else 'missed'}"
+        f" better on {beaten} of {len(gains)} sets (target 0); of {len(read)} long documents {sum(read)} lose less than"
+        f" {100 * LOST:.0f} points beside their sentences (target all): {'met' if met else 'missed'}"
     )
     return 0 if met or arguments.quick else 1
 

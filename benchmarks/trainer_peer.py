@@ -63,7 +63,7 @@ class Stopwatch:
 
 def trained(model: Any, rows: Any, collator: Any, tokenizer: Any, budget: Budget, seed: int, scratch: Path) -> Any:
     """A Trainer that has trained `model` on these rows."""
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     settings = TrainingArguments(
         output_dir=str(scratch),
@@ -81,6 +81,7 @@ def trained(model: Any, rows: Any, collator: Any, tokenizer: Any, budget: Budget
         seed=seed,
     )
     worker = Trainer(model=model, args=settings, train_dataset=rows, data_collator=collator, processing_class=tokenizer)
+    worker.remove_callback(PrinterCallback)  # tables are for standard output alone
     worker.train()
     worker.args.train_sampling_strategy = "random"  # else `predict` gives rows in the order of its sampler
     return worker
