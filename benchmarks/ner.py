@@ -211,7 +211,7 @@ def cells(corpus: Corpus, data: Path, record: Record, rows: int, seeds: int) -> 
 
 
 def show(corpus: Corpus, found: dict[str, list[dict[str, Any]]]) -> tuple[Interval, list[bool]]:
-    """Print a set's rows; how many points ours is ahead of the Trainer, and whether its document, if any, was read whole."""
+    """Print a set's rows; how far ours is ahead of the Trainer, and whether its document, if any, was read whole."""
     against = gain(found[OURS], found[PEER])
     for arm, row in found.items():
         f1 = np.array([cell["f1"] for cell in row])
