@@ -37,6 +37,8 @@ class TaskModel:
         bias: float32 of shape (scores,).
         lineage: How it was made.
         apart: Whether the two texts of a pair are encoded each by itself (`features_apart`) instead of read together.
+        window: Tokens of a long text that are read at once where each has scores of its own; none reads as many as the
+            model can.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class TaskModel:
     bias: np.ndarray
     lineage: storage.Lineage = field(default_factory=storage.Lineage)
     apart: bool = False
+    window: int | None = None
 
     def __post_init__(self) -> None:
         output = self.task.output(self.labels)
@@ -119,7 +122,7 @@ class TaskModel:
         """
         self._check(texts)
         if self.task.output(self.labels).per == "token":
-            return scored_tokens(self.model, texts, self.weights, self.bias)
+            return scored_tokens(self.model, texts, self.weights, self.bias, self.window)
         encoding = (features_apart if self.apart else encoded)(self.model, texts, self.task.reads_whole)
         return np.asarray(encoding.features @ self.weights) + self.bias, encoding.read
 
@@ -169,8 +172,11 @@ class TaskModel:
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: the task is not whole ({error})") from None
         if set(head) != {"weights", "bias"}:
             raise ModelFolderError(f"{folder.path / HEAD} holds {sorted(head)}, not weights and bias")
+        window = told.get("window")
+        if not (window is None or (isinstance(window, int) and window > 0)):
+            raise ModelFolderError(f"{folder.path / storage.MANIFEST}: window {window!r} is no number of tokens")
         apart = told.get("apart", False) is True
-        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart)
+        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart, window)
 
     def facts(self) -> dict[str, Any]:
         """What a manifest says of the task: its name, settings and labels."""
@@ -179,6 +185,7 @@ class TaskModel:
             "settings": self.task.settings(),
             "labels": list(self.labels),
             **({"apart": True} if self.apart else {}),
+            **({"window": self.window} if self.window else {}),
         }
 
     def described(self) -> str:

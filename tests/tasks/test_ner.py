@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
 import transferlm as tl
-from transferlm.errors import DataError
+from transferlm.errors import DataError, ModelFolderError
 from transferlm.outputs import Stretch
 from transferlm.tasks._tagging import _most_probable, decoded, tags_of_tokens
 from transferlm.tasks.base import Entities, Entity
@@ -169,6 +169,11 @@ def test_tokens_take_the_tag_of_their_unit() -> None:
     entities = [Entity(0, 13, "PER"), Entity(15, 20, "LOC")]
     pieces = np.array([[0, 3], [3, 6], [7, 10], [10, 13], [13, 14], [14, 15], [15, 18], [18, 20], [20, 20]])
     assert tags_of_tokens(text, entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
+    assert tags_of_tokens(text, entities, pieces, LABELS, True).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
+    # A stretch that begins within a word has none of its first characters.
+    assert tags_of_tokens(text, entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
+    assert NER().token_targets(text, entities, pieces, LABELS).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
+    assert NER().token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
 
 
 def certain(text: str, offsets: np.ndarray, entities: list[Entity], noise: float = 0.0) -> Stretch:
@@ -210,6 +215,7 @@ def test_a_token_counts_where_it_was_read_with_most_context() -> None:
     assert [entity.label for entity in stitched] == ["PER"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_the_most_probable_possible_tags_are_found(seed: int, count: int) -> None:
     """Beside trying all sequences."""
@@ -228,6 +234,51 @@ def test_a_text_of_white_space_has_no_entity() -> None:
     nothing = Stretch(np.zeros((0, 2), np.int32), np.zeros((0, 5), np.float32), np.zeros(5, np.float32))
     assert decoded("  ", [nothing], LABELS) == []
     assert decoded("…", [nothing], LABELS) == []
+
+
+@pytest.fixture(scope="module")
+def exact(bert_folder: Path) -> tl.TaskModel:
+    """A made tagger whose scores of a token depend on that token alone: what else is read changes nothing."""
+    model: Any = tl.load(bert_folder)
+    model.token_states = lambda batch: model.embedding(batch.ids)
+    weights = 100 * np.random.default_rng(0).normal(size=(model.token_width, 5)).astype(np.float32)
+    return tl.TaskModel(model, NER(), LABELS, weights, np.zeros(5, np.float32))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(18, 40))
+def test_windows_of_an_exact_model_find_what_one_pass_finds(exact: tl.TaskModel, seed: int, max_length: int) -> None:
+    # Words of up to five tokens, one more than two windows of 18 share at the least.
+    words = np.random.default_rng(seed).choice(["film", "the", "goods", "roomabcd", "xyz", "q", "京", "-"], 60)
+    text, model = " ".join(words), exact.model
+    found: list[Any] = []
+    for length in (max_length, 10_000):
+        model.max_length = length  # type: ignore[attr-defined]
+        found += exact.predict([text])
+    stitched, whole = (
+        [(*key, e.probability) for key, e in zip(spans(row.entities), row.entities, strict=True)] for row in found
+    )
+    assert stitched == [(*key, pytest.approx(chance, rel=1e-4)) for *key, chance in whole]
+
+
+def test_a_long_text_is_read_in_windows_as_long_as_the_training_texts(
+    exact: tl.TaskModel, tagger: tl.TaskModel, tmp_path: Path
+) -> None:
+    assert tagger.window == 64, "texts of a few words were learnt from, and 64 tokens is the least"
+    exact.model.max_length = 60  # type: ignore[attr-defined]
+    text, lengths = " ".join(["film"] * 200), []
+    for window in (20, None):
+        made = tl.TaskModel(exact.model, exact.task, LABELS, exact.weights, exact.bias, window=window)
+        scores, read = made.scores([text])
+        lengths.append(max(len(stretch.offsets) for stretch in scores[0]))
+        assert read.tolist() == [1.0]
+    assert lengths == [18, 58]
+    tagger.save(tmp_path / "m")
+    assert tl.load(tmp_path / "m").window == 64  # type: ignore[union-attr]
+    manifest = tmp_path / "m" / "transferlm.json"
+    manifest.write_text(manifest.read_text().replace('"window": 64', '"window": "x"'))
+    with pytest.raises(ModelFolderError, match="window 'x' is no number of tokens"):
+        tl.load(tmp_path / "m")
 
 
 # ------------------------------------------------------------------ scoring

@@ -18,7 +18,7 @@ from transferlm.outputs import Stretch
 from transferlm.tasks._answer_scores import exact_match, f1
 from transferlm.tasks._spans import best_span, tokens_of
 from transferlm.tasks.base import Answer, Gold
-from transferlm.tasks.question_answering import QuestionAnswering
+from transferlm.tasks.question_answering import QuestionAnswering, _best_threshold
 
 Run = Callable[..., Any]
 CONTEXT = "The film was good. The room was cold."
@@ -294,6 +294,33 @@ def test_the_threshold_is_the_one_with_the_best_f1() -> None:
         return task.metrics(targets, said, ())["f1"]
 
     assert gained(fitted.null_threshold) == max(map(gained, np.linspace(-6, 6, 200))) == 5 / 6
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([-1.0, 0.0, 0.5, 1.0])), min_size=1, max_size=12))
+def test_no_threshold_gives_more_f1_than_the_one_fitted(questions: list[tuple[int, float]]) -> None:
+    margins, gained = (np.array(side, dtype=np.float64) for side in zip(*questions, strict=True))
+
+    def total(threshold: float) -> float:
+        return float(gained[margins <= threshold].sum())
+
+    assert total(_best_threshold(margins, gained)) == max(map(total, [-9.0, *margins]))
+
+
+def test_a_threshold_that_silences_every_question_is_doubted() -> None:
+    task, texts = QuestionAnswering(), [("q", "film good")] * 4
+    targets = gold(["film"], ["film"], [], [])
+    # A model that points at the wrong word and one that points at the right one, both as sure of an answer as of none.
+    wrong, right = (
+        [[stretch([(0, 4), (5, 9)], [*starts], [*starts], null)] for null in (1, 1, 2, 2)]
+        for starts in ([0, 3], [3, 0])
+    )
+    for scores, doubts in ((wrong, 1), (right, 0)):
+        fitted = task.fitted(targets, scores, texts, ())
+        said = fitted.decode(scores, texts, ())
+        assert len(fitted.doubts(targets, said)) == doubts
+        assert task.metrics(targets, said, ())["f1"] == (0.5 if doubts else 1.0)
+    assert "4 held-out questions" in task.doubts(targets, [Answer("", None, None, 1.0)] * 4)[0]
+    assert task.doubts(gold([], []), [Answer("", None, None, 1.0)] * 2) == []
 
 
 @pytest.mark.parametrize(("threshold", "answer"), [(None, "film"), (1.5, "film"), (0.5, "")])

@@ -44,9 +44,9 @@ def command(
 ) -> None:
     """Transfer SOURCE (a folder, a fetched name, a hub name) to the labelled examples in DATA.
 
-    `zero_shot` needs no DATA, only `--labels`. With --strategy multi_task DATA may be a TOML file that names several tasks,
-    to be learnt together, each as a table: [names], task = "ner", data = "news.conll", and if you like test = "test.conll"
-    and the task's settings.
+    `zero_shot` needs no DATA, only `--labels`. With --strategy multi_task DATA may be a TOML file that names several
+    tasks, to be learnt together, each as a table: [names], task = "ner", data = "news.conll", and if you like test =
+    "test.conll" and the task's settings.
 
     Interrupted, the same command goes on where it stopped, to the same bits.
     """
@@ -68,6 +68,9 @@ def command(
     train = {name: one.train for name, one in sets.items()}
     with kept_state(output) as state:
         made = lifecycle.transfer(start, train if several else train[task], method, seed, state)
+        for note in made.lineage.notes:
+            if all(note not in one.train.notes for one in sets.values()):
+                say(note)
         models = dict(made) if isinstance(made, TaskModels) else {task: made}
         scores = {name: models[name].score(one.test) for name, one in sets.items() if one.test is not None}
         made.save(output)

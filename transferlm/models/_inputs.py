@@ -80,7 +80,7 @@ def features_apart(model: Model, texts: Sequence[Text], whole: bool = False) -> 
 
 
 def scored_tokens(
-    model: Model, texts: Sequence[Text], weights: np.ndarray, bias: np.ndarray
+    model: Model, texts: Sequence[Text], weights: np.ndarray, bias: np.ndarray, longest: int | None = None
 ) -> tuple[list[list[Stretch]], np.ndarray]:
     """The scores of every token of every input, read whole: a linear function of the token's state.
 
@@ -89,6 +89,7 @@ def scored_tokens(
         texts: Texts, or pairs whose second text is scored.
         weights: float32 of shape (token width, size).
         bias: float32 of shape (size,).
+        longest: Tokens that are read at once, where that is less than the model's maximum length.
 
     Returns:
         Each text's stretches in order, and the share of it that was read, float64 of shape (texts,).
@@ -96,7 +97,7 @@ def scored_tokens(
     from transferlm.models._gradient_trained import score_windows
 
     assert isinstance(model, GradientTrained)
-    rows = model.windows(texts, whole=True)
+    rows = model.windows(texts, whole=True, longest=longest)
     found: list[list[Stretch]] = [[] for _ in texts]
     for row, scores in zip(rows, score_windows(model, rows, weights, bias), strict=True):
         own = scores[row.start : row.start + len(row.offsets)]

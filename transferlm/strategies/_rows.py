@@ -12,6 +12,9 @@ from transferlm.text.framing import shares_read
 
 __all__ = ["Rows", "Scale"]
 
+_LEAST = 64
+"""Tokens of a long text that a tagger reads at once at the least, however short the texts that it learnt from."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -66,6 +69,16 @@ class Rows:
         else:
             self.targets = self._per_text(examples, train)
 
+    @property
+    def window(self) -> int | None:
+        """Tokens of a long text to be tagged at once: what 95% of the rows have here, as taggers do worse beyond it.
+
+        None for other outputs: an answer is sought in as much as can be read.
+        """
+        if self.output.per != "token" or self.output.link == "span":
+            return None
+        return max(_LEAST, int(np.quantile([len(ids) for ids in self.ids], 0.95)))
+
     def of(self, examples: np.ndarray) -> np.ndarray:
         """The rows of these examples, in their order."""
         return np.flatnonzero(np.isin(self.owners, examples))
@@ -100,9 +113,9 @@ class Rows:
 
     def _lay_tokens(self, examples: Examples, task: TokenTask) -> None:
         for place, row in enumerate(self.windows):
-            target = task.token_targets(
-                examples.texts[row.text], examples.targets[row.text], row.offsets, examples.labels
-            )
+            text, target = examples.texts[row.text], examples.targets[row.text]
+            ahead = row.sees_all < len(row.ids) - 1
+            target = task.token_targets(text, target, row.offsets, examples.labels, ahead)
             if self.output.link == "span":
                 target = np.full(2, row.sees_all) if target[0] < 0 else target + row.start
             else:

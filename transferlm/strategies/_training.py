@@ -172,7 +172,15 @@ class Tuning:
         held, scores = self.held, self.scores()
         weights, bias = self.rows.scale.outward(*self.head.arrays())
         lineage = Lineage(scores=scores, notes=self.notes)
-        made = TaskModel(self.body, self.examples.task, self.examples.labels, weights, bias, lineage)
+        made = TaskModel(
+            self.body,
+            self.examples.task,
+            self.examples.labels,
+            weights,
+            bias,
+            lineage,
+            window=self.rows.window,
+        )
         if self.examples.task.is_open(self.examples.targets):
             _fit_task(made, self.examples.subset(held) if len(held) else self.examples, seen=not len(held))
         return made
@@ -202,5 +210,7 @@ def _fit_task(made: TaskModel, examples: Examples, seen: bool) -> None:
     """Fit what the task leaves open (a threshold) to these examples, in place."""
     scores, _ = made.scores(examples.texts)
     made.task = made.task.fitted(examples.targets, scores, examples.texts, made.labels)
+    predictions = made.task.decode(scores, examples.texts, made.labels)
+    made.lineage.notes += made.task.doubts(examples.targets, predictions)
     if seen:
         made.lineage.notes.append("no examples were held out: the task's threshold was fitted to those trained on")

@@ -32,19 +32,32 @@ def tags_of_units(units: np.ndarray, entities: Sequence[Entity], labels: Sequenc
     return tags
 
 
-def tags_of_tokens(text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """The tag of each token, that of the first unit it has a character of; -1 where it has none."""
+def tags_of_tokens(
+    text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], first_only: bool = False
+) -> np.ndarray:
+    """The tag of each token, that of the first unit it has a character of; -1 where it has none.
+
+    Args:
+        text: The text.
+        entities: Those of the text.
+        offsets: int32 of shape (tokens, 2).
+        labels: Label names.
+        first_only: Whether tokens without the first character of their unit have -1 too.
+    """
     units = unit_offsets(text)
     tags = np.append(tags_of_units(units, entities, labels), -1)
     first, last = _touched(units, offsets)
-    return tags[np.where(last > first, first, len(units))]
+    own = np.where(last > first, first, len(units))
+    if first_only and len(units):
+        own = np.where(offsets[:, 0] <= np.append(units[:, 0], 0)[own], own, len(units))
+    return tags[own]
 
 
 def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
     """The entities with the most probable tags of which none is impossible (an inner one without a first).
 
-    A unit's scores are the mean of its tokens', all from one stretch: the one in which the nearer end of what was read
-    is farthest away.
+    A unit's scores are the mean of its tokens', all from one stretch: one that holds the most of them, and of those the
+    one in which the nearer end of what was read is farthest away.
 
     Args:
         text: The text.
@@ -90,7 +103,7 @@ def _unit_scores(units: np.ndarray, stretches: Sequence[Stretch], size: int, len
     """float64 of shape (units, size); a unit that no token stands for scores 0 throughout but for being outside."""
     scores = np.zeros((len(units), size))
     scores[:, 0] = 1.0
-    best = np.full(len(units), -1.0)
+    most, best = np.zeros(len(units), dtype=np.int64), np.full(len(units), -1.0)
     for stretch in stretches:
         first, last = _touched(units, stretch.offsets)
         counts = last - first
@@ -100,9 +113,9 @@ def _unit_scores(units: np.ndarray, stretches: Sequence[Stretch], size: int, len
         np.minimum.at(context, places, _context(stretch.offsets, length)[tokens])
         sums, shares = np.zeros((len(units), size)), np.bincount(places, minlength=len(units))
         np.add.at(sums, places, stretch.scores[tokens])
-        better = (shares > 0) & (context > best)
+        better = (shares > most) | ((shares == most) & (shares > 0) & (context > best))
         scores[better] = sums[better] / shares[better, None]
-        best[better] = context[better]
+        most[better], best[better] = shares[better], context[better]
     return scores
 
 

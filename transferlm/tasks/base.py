@@ -150,6 +150,10 @@ class Task(ABC):
         """The task with what it leaves open fitted to held-out examples and their scores."""
         return self
 
+    def doubts(self, targets: np.ndarray, predictions: Sequence[Prediction]) -> list[str]:  # noqa: ARG002
+        """What speaks against using a fitted task, told by its predictions of the very examples it was fitted to."""
+        return []
+
 
 class TokenTask(Task):
     """A task whose scores belong to tokens: it says what is true of each, and puts predictions together from them.
@@ -163,7 +167,9 @@ class TokenTask(Task):
         return True
 
     @abstractmethod
-    def token_targets(self, text: Text, target: Any, offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    def token_targets(
+        self, text: Text, target: Any, offsets: np.ndarray, labels: Sequence[str], ahead: bool = True
+    ) -> np.ndarray:
         """What is true of the tokens of one stretch.
 
         Args:
@@ -171,6 +177,7 @@ class TokenTask(Task):
             target: What is true of it.
             offsets: int32 of shape (tokens, 2): the tokens' characters in the text (of a pair: in the second).
             labels: Label names.
+            ahead: Whether each token has seen those that follow it, so that the first of a word can speak for it.
 
         Returns:
             int64. For `softmax` of shape (tokens,): an index each, -1 for a token that teaches nothing. For `span` of

@@ -132,6 +132,7 @@ class QuestionAnswering(TokenTask):
         target: Sequence[Gold],
         offsets: np.ndarray,
         labels: Sequence[str],  # noqa: ARG002
+        ahead: bool = True,  # noqa: ARG002
     ) -> np.ndarray:
         """First and last token of the first answer in the context; -1 both where the stretch does not hold it whole."""
         first = next((gold for gold in target if gold.start >= 0), None)
@@ -226,6 +227,16 @@ class QuestionAnswering(TokenTask):
             margins.append(best.null - best.score if best.start is not None else 1e6)
             gained.append(said - self._judged("", row)[1])
         return replace(self, null_threshold=_best_threshold(np.array(margins), np.array(gained)))
+
+    def doubts(self, targets: np.ndarray, predictions: Sequence[Prediction]) -> list[str]:
+        """That the best threshold is one which answers nothing: the model has not learnt to tell where answers are."""
+        silent = not any(isinstance(row, Answer) and row.answer for row in predictions)
+        if not silent or not any(targets):
+            return []
+        return [
+            f"of {len(targets):,} held-out questions none is answered, as F1 is highest so: the model has not learnt"
+            " where answers are. Train longer, at a higher learning rate or on more questions, or set null_threshold"
+        ]
 
 
 def _best_threshold(margins: np.ndarray, gained: np.ndarray) -> float:

@@ -40,18 +40,19 @@ class GradientTrained(ABC):
     def frame(self, pair: bool = False) -> Frame:
         """The special tokens around a text, or around a pair and between its two."""
 
-    def windows(self, texts: Sequence[Text], whole: bool = False) -> list[Window]:
+    def windows(self, texts: Sequence[Text], whole: bool = False, longest: int | None = None) -> list[Window]:
         """Texts and pairs as the rows that `text_states` and `token_states` read, in order.
 
         Args:
             texts: Texts and pairs.
             whole: Whether what is beyond the maximum length goes on in further rows, which overlap; else it is cut.
+            longest: Tokens of a row, where that is less than the maximum length.
 
         Raises:
             SettingError: The maximum length leaves no room for text.
         """
         self.frame()  # a model that has no tokenizer yet says so
-        return framed(texts, self.tokenizer, self.frame, self.max_length, whole)
+        return framed(texts, self.tokenizer, self.frame, min(longest or self.max_length, self.max_length), whole)
 
     @abstractmethod
     def text_states(self, batch: Batch) -> torch.Tensor:
