@@ -1,7 +1,7 @@
 """What a language model is, and what it can do: everything above asks for these capabilities, never for a family."""
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
-from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
+from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, QuickEncoder, WordVectors
 from transferlm.models._contract.gradients import GradientTrained, Objective, ReadOn, ReadsOn, SelfSupervised
 from transferlm.models._contract.kept import Kept, read_kept
 from transferlm.models._contract.masked import Masked
@@ -22,6 +22,7 @@ __all__ = [
     "Masked",
     "Model",
     "Objective",
+    "QuickEncoder",
     "ReadOn",
     "ReadsOn",
     "SelfSupervised",

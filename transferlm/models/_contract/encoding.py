@@ -14,9 +14,10 @@ from transferlm.models._contract.model import Trainable
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from transferlm.text.framing import Text
     from transferlm.vectors.table import Asked, Near, WordTable
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "WordVectors"]
+__all__ = ["Encoder", "Encoding", "GrowingVectors", "QuickEncoder", "WordVectors"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,25 @@ class Encoder(ABC):
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Encoding:
         """One vector a text, in the order given, whatever the batches inside."""
+
+
+class QuickEncoder(Encoder):
+    """An encoder with forward passes made for prediction, in precisions that need a check before they are trusted."""
+
+    @property
+    @abstractmethod
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that this machine computes natively, the quickest first; none where there is no such pass."""
+
+    @abstractmethod
+    def encode_quickly(self, texts: Sequence[Text], precision: str, whole: bool = False) -> np.ndarray:
+        """What `encode` gives, without what only training and reports need: float32 of shape (texts, width).
+
+        Args:
+            texts: Texts, or pairs that the model reads together.
+            precision: One of `precisions`.
+            whole: Whether a long text is read in overlapping windows, its vector being the mean of theirs.
+        """
 
 
 class WordVectors(Encoder):
