@@ -1,4 +1,4 @@
-"""Prediction speed beside the `transformers` pipeline, its defaults and its best, on texts of mixed lengths, in one run.
+"""Prediction speed beside the `transformers` pipeline, at its defaults and at its best, on texts of mixed lengths.
 
     python benchmarks/prediction.py --data DIR [--quick]
 

@@ -118,7 +118,7 @@ class TaskModel:
     def quicken(self, texts: Sequence[Text]) -> tuple[Trial, ...]:
         """Choose the precision of predictions by trial: the quickest one that says what fp32 says of a sample.
 
-        A precision passes with the same labels for 99.5% of the sample and no probability changed by 0.02 or more
+        A precision passes with the same labels for 99.5% of the sample and no probability changed by 0.05 or more
         (`measure/precision_gate.py`); the choice is kept in `precision` and saved with the model.
 
         Args:
