@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from transferlm import lifecycle, storage
-from transferlm.errors import DataError, ModelFolderError, UnsupportedError
+from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.models.base import Model
 from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
@@ -220,3 +220,107 @@ def test_a_model_that_is_no_encoder_can_not_carry_a_task() -> None:
 def test_evaluating_a_model_without_a_task_is_refused(make_examples: Maker) -> None:
     with pytest.raises(UnsupportedError, match="a tfidf model predicts no task yet: transfer it first"):
         lifecycle.evaluate(TfIdf(), make_examples(4))
+
+
+# ------------------------------------------------------------------ precision
+
+
+@pytest.fixture(scope="module")
+def read_by_bert(bert_folder: Path, make_examples: Maker) -> TaskModel:
+    body = lifecycle.load(bert_folder)
+    assert isinstance(body, Model)
+    return FeatureExtraction().transfer(body, make_examples(60))
+
+
+def test_each_distinct_text_is_computed_once(
+    read_by_bert: TaskModel, make_examples: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    usual = type(read_by_bert.model).encode_quickly  # type: ignore[attr-defined]
+
+    def counted(model: Any, texts: Any, *others: Any) -> Any:
+        asked.append(len(texts))
+        return usual(model, texts, *others)
+
+    monkeypatch.setattr(type(read_by_bert.model), "encode_quickly", counted)
+    one, other = make_examples(2, seed=4).texts
+    first, second, third = read_by_bert.predict_proba([one, other, one])
+    assert asked == [2]
+    assert np.array_equal(first, third)
+    assert not np.array_equal(first, second)
+    assert read_by_bert.predict([other, one, other])[::2] == read_by_bert.predict([other, other])
+
+
+def test_predictions_in_fp32_are_the_models_scores(read_by_bert: TaskModel, make_examples: Maker) -> None:
+    texts = make_examples(20, seed=5).texts
+    found = read_by_bert.predict_proba(texts, precision="fp32")
+    scores = read_by_bert.scores(texts)[0]
+    usual = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert found == pytest.approx(usual, abs=0.02), "the usual way may be in bfloat16"
+
+
+def test_blank_lines_and_repeats_in_a_stream(read_by_bert: TaskModel) -> None:
+    told = list(read_by_bert.predict_stream(["good film", "", "good film", " "], chunk=3, precision="fp32"))
+    assert [text for text, _ in told] == ["good film", "", "good film", " "]
+    assert told[1][1] is told[3][1] is None
+    assert told[0][1] == told[2][1]
+
+
+def test_no_texts_give_no_predictions(read_by_bert: TaskModel) -> None:
+    assert read_by_bert.predict([]) == []
+    assert read_by_bert.predict_proba([]).shape == (0, 2)
+
+
+def test_a_precision_that_cannot_be_had_is_refused(made: TaskModel, read_by_bert: TaskModel) -> None:
+    with pytest.raises(SettingError, match=r"'fp32'.*can do auto$"):
+        made.predict(["text"], precision="fp32")
+    with pytest.raises(SettingError, match=r"'fp16'.*auto, .*fp32"):
+        read_by_bert.predict(["text"], precision="fp16")
+
+
+def test_quicken_keeps_its_choice_and_the_folder_too(
+    read_by_bert: TaskModel, make_examples: Maker, tmp_path: Path
+) -> None:
+    model = TaskModel.read(*_saved(read_by_bert, tmp_path / "before"))
+    trials = model.quicken(make_examples(80, seed=6).texts)
+    assert {trial.precision for trial in trials} == set(read_by_bert.model.precisions) - {"fp32"}  # type: ignore[attr-defined]
+    taken = [trial.precision for trial in trials if trial.accepted]
+    assert model.precision == (taken[-1] if taken else "fp32")
+    assert TaskModel.read(*_saved(model, tmp_path / "after")).precision == model.precision
+
+
+def test_quicken_refuses_a_body_that_rounds_badly(bert_folder: Path, make_examples: Maker) -> None:
+    """A head that reads tiny differences of states: fp32 tells the texts apart, rounded states do not."""
+    body = lifecycle.load(bert_folder)
+    assert isinstance(body, Model)
+    model = FeatureExtraction().transfer(body, make_examples(60))
+    texts = make_examples(80, seed=7).texts
+    scores = model.scores(texts)[0]
+    model.weights, model.bias = model.weights * 1e4, model.bias * 1e4 - 1e4 * np.median(scores, axis=0)
+    trials = model.quicken(texts)
+    assert not any(trial.accepted for trial in trials)
+    assert model.precision == "fp32"
+
+
+def test_quicken_wants_texts_enough(read_by_bert: TaskModel) -> None:
+    with pytest.raises(DataError, match="2 distinct texts say little"):
+        read_by_bert.quicken(["one", "two", "one"])
+
+
+def test_a_model_of_one_way_has_nothing_to_choose(made: TaskModel, make_examples: Maker) -> None:
+    assert made.quicken(make_examples(70).texts) == ()
+    assert made.precision is None
+
+
+def test_a_damaged_precision_is_named(made: TaskModel, tmp_path: Path) -> None:
+    folder, _ = _saved(made, tmp_path / "m")
+    told = json.loads((folder.path / storage.MANIFEST).read_text(encoding="utf-8"))
+    told["task"]["precision"] = "int3"
+    (folder.path / storage.MANIFEST).write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="'int3'"):
+        lifecycle.load(folder.path)
+
+
+def _saved(model: TaskModel, folder: Path) -> tuple[storage.Folder, Model]:
+    model.save(folder)
+    return storage.open_folder(folder), model.model

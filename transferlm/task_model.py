@@ -12,9 +12,10 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.measure.precision_gate import Trial, quickest
 from transferlm.measure.task_scores import ClassScores, Scores, score_of
 from transferlm.models._inputs import encoded, features_apart, scored_tokens
-from transferlm.models.base import Encoder, GradientTrained, Model, card
+from transferlm.models.base import Encoder, GradientTrained, Model, QuickEncoder, card
 from transferlm.tasks.base import Examples, Prediction, Task, gives_probabilities, probabilities
 from transferlm.text.framing import Text, flat
 from transferlm.text.windows import windows
@@ -22,6 +23,10 @@ from transferlm.text.windows import windows
 __all__ = ["ClassScores", "Scores", "TaskModel", "body_of"]
 
 HEAD = "head.safetensors"
+
+PRECISIONS = ("int8", "bf16", "fp32")
+SAMPLE, LEAST = 256, 64
+"""Texts that a choice of precision is measured on, and the fewest that say something: all of them must agree then."""
 
 
 @dataclass(eq=False)
@@ -49,6 +54,8 @@ class TaskModel:
     lineage: storage.Lineage = field(default_factory=storage.Lineage)
     apart: bool = False
     window: int | None = None
+    precision: str | None = None
+    """What `quicken` chose for predictions; it lives in the saved folder."""
 
     def __post_init__(self) -> None:
         output = self.task.output(self.labels)
@@ -64,16 +71,27 @@ class TaskModel:
         if self.weights.shape != expected or self.bias.shape != expected[1:]:
             raise ModelFolderError(f"the head has shape {self.weights.shape}, model and labels ask for {expected}")
 
-    def predict(self, texts: Sequence[Text]) -> list[Prediction]:
-        """What the task predicts of each input.
+    def predict(self, texts: Sequence[Text], precision: str = "auto") -> list[Prediction]:
+        """What the task predicts of each input; what stands there twice is computed once.
 
         Args:
             texts: Texts; pairs (tuples) where the task is about pairs: two sentences, a question and its context.
-        """
-        return list(self.task.decode(self.scores(texts)[0], texts, self.labels))
+            precision: `fp32`, `bf16` or `int8` where the machine and the model can do it. `auto` is what `quicken`
+                chose, else bf16 where the machine multiplies it natively, else fp32.
 
-    def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:
+        Raises:
+            SettingError: The precision can't be had for this model on this machine.
+        """
+        distinct, places = _distinct(texts)
+        found = self.task.decode(self._predicted(distinct, precision), distinct, self.labels)
+        return [found[place] for place in places]
+
+    def predict_proba(self, texts: Sequence[Text], precision: str = "auto") -> np.ndarray:
         """Probabilities of the labels: float64 of shape (texts, labels), columns in the order of `labels`.
+
+        Args:
+            texts: As for `predict`.
+            precision: As for `predict`.
 
         Raises:
             UnsupportedError: The task has no probability a label and text.
@@ -81,20 +99,78 @@ class TaskModel:
         output = self.task.output(self.labels)
         if not gives_probabilities(output):
             raise UnsupportedError(f"{catalog.name_of(self.task)} has no probabilities of labels a text: use predict")
-        return probabilities(output, self.scores(texts)[0])
+        distinct, places = _distinct(texts)
+        return np.asarray(probabilities(output, self._predicted(distinct, precision)[places]))
 
-    def predict_stream(self, texts: Iterable[Text], chunk: int = 1024) -> Iterator[tuple[Text, Prediction | None]]:
+    def predict_stream(
+        self, texts: Iterable[Text], chunk: int = 1024, precision: str = "auto"
+    ) -> Iterator[tuple[Text, Prediction | None]]:
         """Each input with its prediction, in order, in memory that does not grow with the stream; None for a blank one.
 
         Args:
             texts: Any iterable of texts or pairs, however long.
             chunk: Texts that are predicted together, so that texts of like length can share a batch; fewer where they
                 are long.
+            precision: As for `predict`.
         """
         for part in windows(texts, chunk, characters=1 << 20):
-            answers = iter(self.predict([text for text in part if flat(text).strip()]))
+            answers = iter(self.predict([text for text in part if flat(text).strip()], precision))
             for text in part:
                 yield text, next(answers) if flat(text).strip() else None
+
+    def quicken(self, texts: Sequence[Text]) -> tuple[Trial, ...]:
+        """Choose the precision of predictions by trial: the quickest one that says what fp32 says of a sample.
+
+        A precision passes with the same labels for 99.5% of the sample and no probability changed by 0.05 or more
+        (`measure/precision_gate.py`); the choice is kept in `precision` and saved with the model.
+
+        Args:
+            texts: Texts of the kind that will be predicted; 256 of them, evenly spread, are the sample.
+
+        Returns:
+            What each precision but fp32 did; nothing for a model that is predicted in one way only.
+
+        Raises:
+            DataError: There are fewer than 64 distinct texts: they would say little.
+        """
+        distinct, _ = _distinct(texts)
+        if len(distinct) < LEAST:
+            raise DataError(f"{len(distinct)} distinct texts say little about a precision: give {LEAST} or more")
+        self._check(distinct)
+        able = self._precisions()
+        if not able:
+            return ()
+        sample = [
+            distinct[place] for place in np.linspace(0, len(distinct) - 1, min(SAMPLE, len(distinct))).astype(int)
+        ]
+        self.precision, trials = quickest(able, lambda name: self._quick(sample, name), self.task.output(self.labels))
+        return trials
+
+    def _precisions(self) -> tuple[str, ...]:
+        """What the quick way can compute in here; none where there is no quick way."""
+        if self.apart or self.task.output(self.labels).per != "text" or not isinstance(self.model, QuickEncoder):
+            return ()
+        return self.model.precisions
+
+    def _predicted(self, texts: Sequence[Text], precision: str) -> Any:
+        """Scores as `scores` gives them, by the quick way where there is one."""
+        self._check(texts)
+        able = self._precisions()
+        if precision == "auto" and able:
+            chosen = self.precision or "bf16"
+            precision = chosen if chosen in able else "fp32"
+        if precision == "auto":  # no quick way
+            return self.scores(texts)[0]
+        if precision not in able:
+            raise SettingError(
+                f"precision {precision!r}: this model on this machine can do {', '.join(('auto', *able))}"
+            )
+        return self._quick(texts, precision)
+
+    def _quick(self, texts: Sequence[Text], precision: str) -> np.ndarray:
+        assert isinstance(self.model, QuickEncoder)
+        features = self.model.encode_quickly(texts, precision, self.task.reads_whole)
+        return np.asarray(features @ self.weights) + self.bias
 
     def score(self, examples: Examples) -> Scores:
         """Every metric of the task on labelled examples.
@@ -176,7 +252,10 @@ class TaskModel:
         if not (window is None or (isinstance(window, int) and window > 0)):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: window {window!r} is no number of tokens")
         apart = told.get("apart", False) is True
-        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart, window)
+        precision = told.get("precision")
+        if precision not in (None, *PRECISIONS):
+            raise ModelFolderError(f"{folder.path / storage.MANIFEST}: precision {precision!r} is unknown")
+        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart, window, precision)
 
     def facts(self) -> dict[str, Any]:
         """What a manifest says of the task: its name, settings and labels."""
@@ -186,11 +265,21 @@ class TaskModel:
             "labels": list(self.labels),
             **({"apart": True} if self.apart else {}),
             **({"window": self.window} if self.window else {}),
+            **({} if self.precision is None else {"precision": self.precision}),
         }
 
     def described(self) -> str:
         """What it predicts, on one line."""
         return catalog.name_of(self.task) + (f": {', '.join(self.labels)}" if self.labels else "")
+
+
+def _distinct(texts: Sequence[Text]) -> tuple[list[Text], np.ndarray]:
+    """Every input once, in order, and for each input its place among them: int64 of shape (texts,)."""
+    if isinstance(texts, str):
+        raise TypeError("several texts are needed: give [text]")
+    numbers: dict[Text, int] = {}
+    places = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return list(numbers), np.array(places, dtype=np.int64)
 
 
 def body_of(source: Model | TaskModel) -> Model:

@@ -232,6 +232,12 @@ def test_predict_as_json(run: Run, made: Path) -> None:
     assert set(rows[0]) == {"label", "probability", "text"}
 
 
+def test_predict_in_a_precision_that_the_model_lacks(run: Run, made: Path) -> None:
+    told = run("predict", made, "a good film", "--precision", "int8")
+    assert told.code == 1
+    assert "can do auto" in told.err
+
+
 def test_predict_answers_every_line(run: Run, made: Path) -> None:
     """A file of answers must line up with the file of texts, or the gap must be refused."""
     told = run("predict", made, stdin=b"a good film\n\nan awful room\n")

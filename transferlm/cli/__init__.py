@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Score a task model on labelled examples, a language model on text, word vectors on word pairs.",
     "compare": "Measure whether transfer beats training from scratch, and with which strategy.",
     "predict": "Label texts with a task model.",
+    "quicken": "Choose by trial the precision that a task model predicts in.",
     "generate": "Draw texts from a language model.",
     "nearest": "Find the words nearest to a word, or what completes an analogy.",
     "compress": "Make a count-based model small for shipping, and state what that costs.",

@@ -32,6 +32,13 @@ _BREAKS = str.maketrans("\t\n\r", "   ")
 @click.option("--table", is_flag=True, help="Read each --file as the task's examples are read; no labels are needed.")
 @click.option("--task", help="Which task, by its name, where the folder holds several.")
 @click.option("--question", help="For a task about pairs: what each text is paired with, such as a question.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="What is computed in; auto is what `quicken` chose, else bf16 where the machine has it.",
+)
 @everywhere
 def command(
     folder: str,
@@ -42,6 +49,7 @@ def command(
     table: bool,
     task: str | None,
     question: str | None,
+    precision: str,
     as_json: bool,
     seed: int,  # noqa: ARG001
 ) -> None:
@@ -70,7 +78,7 @@ def command(
     total, unit = (None, "texts") if corpus is None else (corpus.size, "bytes")
     with Progress("predicting", total, unit) as progress:
         given = _inputs(model.task, files, encoding, progress) if corpus is None else _lines(corpus, question, progress)
-        for text, prediction in model.predict_stream(given):
+        for text, prediction in model.predict_stream(given, precision=precision):
             whole = text if question is None else (question, text[1])
             sys.stdout.write(write(prediction, whole, model.task.predicts.columns) + "\n")
 

@@ -12,7 +12,7 @@ from transferlm.models.base import Encoder, Encoding, GradientTrained, MapsVecto
 from transferlm.outputs import Stretch
 from transferlm.text.framing import Text, parts, shares_read
 
-__all__ = ["encoded", "features_apart", "scored_tokens", "singles"]
+__all__ = ["encoded", "features_apart", "means", "scored_tokens", "singles"]
 
 
 def encoded(model: Model, texts: Sequence[Text], whole: bool = False) -> Encoding:
@@ -35,7 +35,7 @@ def encoded(model: Model, texts: Sequence[Text], whole: bool = False) -> Encodin
 
         rows = model.windows(texts, whole)
         features = encode_windows(model, rows, model.encoding_width)
-        return Encoding(_means(features, [row.text for row in rows], len(texts)), shares_read(texts, rows))
+        return Encoding(means(features, [row.text for row in rows], len(texts)), shares_read(texts, rows))
     return model.encode(singles(model, texts))
 
 
@@ -51,7 +51,7 @@ def singles(model: Model, texts: Sequence[Text]) -> list[str]:
     return found
 
 
-def _means(features: np.ndarray, owners: Sequence[int], count: int) -> np.ndarray:
+def means(features: np.ndarray, owners: Sequence[int], count: int) -> np.ndarray:
     """The mean of each text's rows: float32 of shape (count, width)."""
     sums = np.zeros((count, features.shape[1]), dtype=np.float64)
     np.add.at(sums, np.asarray(owners, dtype=np.int64), features)

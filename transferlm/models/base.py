@@ -1,7 +1,14 @@
 """What a language model is, and what it can do: everything above asks for these capabilities, never for a family."""
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
-from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, MapsVectors, WordVectors
+from transferlm.models._contract.encoding import (
+    Encoder,
+    Encoding,
+    GrowingVectors,
+    MapsVectors,
+    QuickEncoder,
+    WordVectors,
+)
 from transferlm.models._contract.gradients import (
     GradientTrained,
     LinearLayers,
@@ -31,6 +38,7 @@ __all__ = [
     "Masked",
     "Model",
     "Objective",
+    "QuickEncoder",
     "ReadOn",
     "ReadsOn",
     "SelfSupervised",

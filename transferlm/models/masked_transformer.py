@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,14 +30,15 @@ from transferlm.models._masked_shapes import (
     shaped,
 )
 from transferlm.models._masked_text import PackedText, TextRows
+from transferlm.models._predicting import pooled, precisions_of
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._pseudo_likelihood import PseudoLikelihood
 from transferlm.models._training import Training
 from transferlm.models.base import (
-    Encoder,
     Encoding,
     LinearLayers,
     Masked,
+    QuickEncoder,
     TokenScores,
     Vocabulary,
     made_from,
@@ -48,14 +50,14 @@ from transferlm.neural.part_way import ModuleStack
 from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
-from transferlm.text.framing import Frame
+from transferlm.text.framing import Frame, Text
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["MaskedTransformer"]
 
 
 @dataclass(eq=False)
-class MaskedTransformer(Pretrainable, Masked, LinearLayers, Encoder):
+class MaskedTransformer(Pretrainable, Masked, LinearLayers, QuickEncoder):
     """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
@@ -187,6 +189,15 @@ class MaskedTransformer(Pretrainable, Masked, LinearLayers, Encoder):
     def encode(self, texts: Sequence[str]) -> Encoding:
         """Pooled states of every text: float32 of shape (texts, width)."""
         return encode_in_batches(self, texts, self.encoding_width)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """What predictions can be computed in here, the quickest first; none on a GPU, or for MPNet."""
+        return precisions_of(self._body())
+
+    def encode_quickly(self, texts: Sequence[Text], precision: str, whole: bool = False) -> np.ndarray:
+        """What `encode` gives, for predictions: float32 of shape (texts, width)."""
+        return pooled(self, self._reader(), texts, precision, whole)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""

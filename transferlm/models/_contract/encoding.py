@@ -14,10 +14,11 @@ from transferlm.models._contract.model import Trainable
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from transferlm.text.framing import Text
     from transferlm.vectors.table import Asked, Near, WordTable
     from transferlm.vectors.words import Chinese
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "WordVectors"]
+__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "QuickEncoder", "WordVectors"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,25 @@ class MapsVectors(Encoder):
     def encode(self, texts: Sequence[str]) -> Encoding:
         """The texts' vectors, mapped."""
         return self.mapped(self.model.encode(texts))
+
+
+class QuickEncoder(Encoder):
+    """An encoder with forward passes made for prediction, in precisions that need a check before they are trusted."""
+
+    @property
+    @abstractmethod
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that this machine computes natively, the quickest first; none where there is no such pass."""
+
+    @abstractmethod
+    def encode_quickly(self, texts: Sequence[Text], precision: str, whole: bool = False) -> np.ndarray:
+        """What `encode` gives, without what only training and reports need: float32 of shape (texts, width).
+
+        Args:
+            texts: Texts, or pairs that the model reads together.
+            precision: One of `precisions`.
+            whole: Whether a long text is read in overlapping windows, its vector being the mean of theirs.
+        """
 
 
 class WordVectors(Encoder):

@@ -1,0 +1,66 @@
+"""A precision is taken where it is quicker and says the same; else fp32 stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from transferlm.measure.precision_gate import agreement, quickest
+from transferlm.outputs import Output
+
+OUTPUT = Output("text", 2, "softmax")
+EXACT = np.random.default_rng(0).standard_normal((256, 2))
+
+
+def spent(seconds: float) -> None:
+    """Use so much processor time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def scorer(**ways: tuple[float, np.ndarray]) -> Callable[[str], np.ndarray]:
+    def score(precision: str) -> np.ndarray:
+        seconds, scores = ways[precision]
+        spent(seconds)
+        return scores
+
+    return score
+
+
+def flipped(share: float) -> np.ndarray:
+    """Scores whose first rows speak for the other label."""
+    scores = EXACT.copy()
+    scores[: round(share * len(scores))] = scores[: round(share * len(scores)), ::-1]
+    return scores
+
+
+def test_the_quickest_that_agrees_is_taken() -> None:
+    score = scorer(fp32=(0.02, EXACT), bf16=(0.01, EXACT + 1e-4), int8=(0.004, EXACT + 1e-3))
+    chosen, trials = quickest(("int8", "bf16", "fp32"), score, OUTPUT)
+    assert chosen == "int8"
+    assert [trial.accepted for trial in trials] == [True, True]
+
+
+@pytest.mark.parametrize("bad", [flipped(0.02), EXACT * 1.5], ids=["labels", "probabilities"])
+def test_one_that_says_something_else_is_refused(bad: np.ndarray) -> None:
+    score = scorer(fp32=(0.01, EXACT), bf16=(0.005, EXACT), int8=(0.001, bad))
+    chosen, trials = quickest(("int8", "bf16", "fp32"), score, OUTPUT)
+    assert chosen == "bf16"
+    assert "int8" in str(trials[-1])
+    assert "not taken" in str(trials[-1])
+
+
+def test_one_that_is_no_quicker_is_refused() -> None:
+    chosen, _ = quickest(("bf16", "fp32"), scorer(fp32=(0.01, EXACT), bf16=(0.02, EXACT)), OUTPUT)
+    assert chosen == "fp32"
+
+
+def test_agreement_by_kind_of_score() -> None:
+    several = Output("text", 2, "sigmoid")
+    assert agreement(np.array([[1.0, -1.0], [1.0, 1.0]]), np.array([[1.0, 1.0], [1.0, 1.0]]), several)[0] == 0.5
+    ratings = np.array([[1.0], [3.0]])
+    assert agreement(ratings, ratings + 0.5, Output("text", 1, "squared")) == (1.0, pytest.approx(0.5))
