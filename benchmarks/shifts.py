@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def headlines(data: Path) -> Shift:
     train = [[text for place, text in enumerate(month) if place % 10] for month in months]
     test = [month[::10] for month in months]
     before, after = slice(0, 4), slice(len(months) - 4, len(months))
-    old, old_test = (sum(parts[before], []) for parts in (train, test))
+    old, old_test = (list(chain.from_iterable(parts[before])) for parts in (train, test))
     quarter = TEST_CHARACTERS // 4
     return Shift(old, beginning(old_test), train[after], [beginning(month, quarter) for month in test[after]])
 
@@ -148,17 +149,19 @@ SHIFTS: dict[str, Callable[[Path], Shift]] = {
 DEVELOPMENT: dict[str, Callable[[Path], Shift]] = {"encyclopedia to film reviews": reviews}
 
 
+def tokens_of(texts: Sequence[str], tokenizer: Any) -> Iterator[int]:
+    """Tokens of each text, its end among them."""
+    for start in range(0, len(texts), 500):
+        for found in tokenizer.encode_bare(texts[start : start + 500]):
+            yield len(found) + 1
+
+
+def count(texts: Sequence[str], tokenizer: Any) -> int:
+    """Tokens of all texts."""
+    return sum(tokens_of(texts, tokenizer))
+
+
 def cut(texts: list[str], tokens: int, tokenizer: Any) -> list[str]:
     """The first texts, up to so many tokens."""
-
-    def counted() -> Iterator[str]:
-        left = tokens
-        for start in range(0, len(texts), 500):
-            some = texts[start : start + 500]
-            for text, found in zip(some, tokenizer.encode_bare(some), strict=True):
-                left -= len(found) + 1
-                if left < 0:
-                    return
-                yield text
-
-    return list(counted())
+    ends = accumulate(tokens_of(texts, tokenizer))
+    return [text for text, end in takewhile(lambda pair: pair[1] <= tokens, zip(texts, ends, strict=True))]

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from record import RESULTS, Record
-from shifts import DEVELOPMENT, SHIFTS, Shift, cut
+from shifts import DEVELOPMENT, SHIFTS, Shift, count, cut
 
 import transferlm as tl
 from transferlm.experiments.peak_memory import PeakMemory
@@ -42,6 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "online_bayes": {},
     "distance_to_start": {},
     "distillation": {},
+    "low_rank": {},
     "weight_interpolation": {},
 }
 
@@ -100,6 +101,8 @@ class Bench:
 
     def measure(self, method: str, settings: dict[str, Any], seed: int) -> dict[str, Any]:
         """Update part by part, and score."""
+        if method == "online_bayes":  # Bayes' rule weighs the new tokens against all that were learnt from
+            settings = {**settings, "old_tokens": count(self.old, self.model.tokenizer)}
         way = tl.catalog.find("updates", method)(**{**COURSE, **settings})
         model, known = self.model, self.known()
         before, started = size(model), time.perf_counter()

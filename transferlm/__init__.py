@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         update,
         with_cache,
         with_dynamic_evaluation,
+        with_posterior,
+        without_adapters,
     )
     from transferlm.models.base import Model
     from transferlm.neural.tensorboard import tensorboard
@@ -79,6 +81,8 @@ _HOMES = {
     "update": "lifecycle",
     "with_cache": "lifecycle",
     "with_dynamic_evaluation": "lifecycle",
+    "with_posterior": "lifecycle",
+    "without_adapters": "lifecycle",
 }
 _PACKAGES = {
     "combinations": "combinations",
@@ -117,6 +121,8 @@ __all__ = [
     "updates",
     "with_cache",
     "with_dynamic_evaluation",
+    "with_posterior",
+    "without_adapters",
 ]
 
 

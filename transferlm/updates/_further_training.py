@@ -102,8 +102,8 @@ class FurtherTraining(Update):
         objective = course.objective
         batches = len(objective.batches(0))
         steps = min(self.steps, self.epochs * batches)
-        rate = objective.learning_rate if self.learning_rate is None else self.learning_rate
-        parameters = list(objective.module.parameters())
+        rate = self.default_rate(objective.learning_rate) if self.learning_rate is None else self.learning_rate
+        parameters = self.moving(objective.module)
         state = (checkpoints, "", digest(key, *course.decisive) if course.decisive else key)
         history = self._trained(course, parameters, rate, steps, seed, state)
         scores = {"train_loss": history.losses[-1], "steps": history.steps, "epochs": history.steps / batches}
@@ -113,6 +113,14 @@ class FurtherTraining(Update):
     def course(self, model: SelfSupervised, new: Corpus, old: Corpus | None, seed: int) -> Course:  # noqa: ARG002
         """What is trained on and what holds back; as it stands the model's own loss and nothing."""
         return Course(model.objective(new, derive(seed, "body"), self.batch_size))
+
+    def moving(self, module: nn.Module) -> list[nn.Parameter]:
+        """The weights that move; as it stands all of them."""
+        return list(module.parameters())
+
+    def default_rate(self, own: float) -> float:
+        """The peak step size where none is given, from that which suits the objective; as it stands the same."""
+        return own
 
     def _trained(
         self,
