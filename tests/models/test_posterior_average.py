@@ -33,7 +33,7 @@ def test_the_average_is_that_of_draws_with_the_posteriors_variance(model: Any) -
     averaged = PosteriorAverage.of(model, draws=200, spread=0.5)
     own = dict(model.module.named_parameters())
     for name, precision in model.kept["posterior"].arrays.items():
-        drawn = torch.stack([dict(m.module.named_parameters())[name].detach() for m in averaged._models()])
+        drawn = torch.stack([dict(m.module.named_parameters())[name].detach() for m in averaged.drawn()])
         scaled = ((drawn - own[name].detach()) * torch.from_numpy(np.sqrt(precision)) / 0.5).flatten()
         assert float(scaled.mean()) == pytest.approx(0, abs=6 / len(scaled) ** 0.5)
         assert float(scaled.std()) == pytest.approx(1, abs=6 / len(scaled) ** 0.5)
@@ -41,7 +41,7 @@ def test_the_average_is_that_of_draws_with_the_posteriors_variance(model: Any) -
 
 def test_every_probability_is_the_mean_of_the_draws(model: Any) -> None:
     averaged = PosteriorAverage.of(model, draws=3, spread=0.5)
-    each = [list(m.token_scores(NEW[:2])) for m in averaged._models()]
+    each = [list(m.token_scores(NEW[:2])) for m in averaged.drawn()]
     for place, scores in enumerate(averaged.token_scores(iter(NEW[:2]))):
         by_hand = np.mean([np.exp(own[place].log_probs) for own in each], axis=0)
         np.testing.assert_allclose(np.exp(scores.log_probs), by_hand, rtol=1e-9)
@@ -52,7 +52,7 @@ def test_no_spread_is_the_model_itself_and_an_average_beats_its_draws(model: Any
     plain = PosteriorAverage.of(model, spread=0.0)
     np.testing.assert_allclose(plain.next_log_probs(OLD[:2]), model.next_log_probs(OLD[:2]), atol=1e-6)
     wide = PosteriorAverage.of(model, spread=3.0)
-    each = np.mean([drawn.log_probs(NEW[:2]).sum() for drawn in wide._models()])
+    each = np.mean([drawn.log_probs(NEW[:2]).sum() for drawn in wide.drawn()])
     assert wide.log_probs(NEW[:2]).sum() > each + 0.1, "the logarithm is concave"
 
 

@@ -79,14 +79,14 @@ class PosteriorAverage(Wrapped):
     def token_scores(self, texts: Iterable[str], context: Context = "text") -> Iterator[TokenScores]:
         """Nats a token, each the mean of the draws' probabilities; in a stream every draw carries its own state."""
         refuse_context(context)
-        drawn = self._models()
+        drawn = self.drawn()
         readers = tee(texts, len(drawn))
         for found in zip(*(m.token_scores(r, context) for m, r in zip(drawn, readers, strict=True)), strict=True):
             yield TokenScores(_mean([scores.log_probs for scores in found]), found[0].offsets, found[0].ids)
 
     def next_log_probs(self, contexts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the token after each context: float64 of shape (contexts, vocabulary)."""
-        return _mean([model.next_log_probs(contexts) for model in self._models()])
+        return _mean([model.next_log_probs(contexts) for model in self.drawn()])
 
     def tune(self, texts: Corpus | Iterable[str], context: Context = "stream") -> float:
         """Fit the spread to texts the model was not trained on, in place; gives their mean nats a token."""
@@ -120,7 +120,7 @@ class PosteriorAverage(Wrapped):
             )
         return posterior
 
-    def _models(self) -> list[Any]:
+    def drawn(self) -> list[Any]:
         """The draws; a posterior without spread is one."""
         if "_drawn" not in self.__dict__:
             count = self.draws if self.spread else 1
