@@ -165,3 +165,9 @@ def cut(texts: list[str], tokens: int, tokenizer: Any) -> list[str]:
     """The first texts, up to so many tokens."""
     ends = accumulate(tokens_of(texts, tokenizer))
     return [text for text, end in takewhile(lambda pair: pair[1] <= tokens, zip(texts, ends, strict=True))]
+
+
+def drawn(texts: Sequence[str], tokens: int, tokenizer: Any) -> list[str]:
+    """Texts drawn from all of them, up to so many tokens, the same ones always."""
+    order = np.random.default_rng(0).permutation(len(texts))
+    return cut([texts[place] for place in order], tokens, tokenizer)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from record import Record
-from shifts import Shift, count, cut
+from shifts import Shift, count, cut, drawn
 
 import transferlm as tl
 from transferlm import catalog
@@ -32,9 +32,9 @@ class Setup:
 
     Attributes:
         tokens: New tokens of a shift.
-        known: Old texts that methods may use.
+        known: Tokens of old text, drawn from all of it, that methods may use.
         course: Settings of every method.
-        model: Old texts and the shift's name -> the model before any update.
+        model: Old texts -> the model before any update.
         tested: Texts of either kind that are scored, at the most.
         pretrained_on: Old texts that it was trained on; None is all.
     """
@@ -42,14 +42,14 @@ class Setup:
     tokens: int
     known: int
     course: dict[str, Any]
-    model: Callable[[Sequence[str], str], Any]
+    model: Callable[[Sequence[str]], Any]
     tested: int = 10_000
     pretrained_on: int | None = None
 
 
-def pretrained(folder: Path, quick: bool, texts: Sequence[str], name: str) -> Any:
+def pretrained(folder: Path, quick: bool, texts: Sequence[str]) -> Any:
     """The LSTM that knows these texts, trained once and kept in the folder (not committed)."""
-    place = folder / name.replace(" ", "-")
+    place = folder / tl.Corpus(texts).hash[:12]
     if not place.exists():
         tokenizer = tl.tokenizers.BytePair(vocabulary_size=400 if quick else 2000)
         settings = {**_MODEL, **({"steps": 20} if quick else {})}
@@ -81,7 +81,7 @@ class Bench:
     def model(self) -> Any:
         """The model before any update."""
         if self._model is None:
-            self._model = self.setup.model(self.old, self.name)
+            self._model = self.setup.model(self.old)
         return self._model
 
     def updates(self) -> list[list[str]]:
@@ -91,9 +91,7 @@ class Bench:
 
     def known(self) -> list[str]:
         """The old texts that methods may use."""
-        some = min(self.setup.known, len(self.old))
-        chosen = np.random.default_rng(0).choice(len(self.old), some, replace=False)
-        return [self.old[place] for place in np.sort(chosen)]
+        return drawn(self.old, self.setup.known, self.model.tokenizer)
 
     def before(self) -> dict[str, Any]:
         """What the model scores before any update."""
@@ -112,8 +110,8 @@ class Bench:
         model, known = self.model, self.known()
         before, started = size(model), time.perf_counter()
         with PeakMemory() as memory:
-            for place, part in enumerate(self.updates()):
-                model = way.update(model, part, known if place == 0 or not model.kept else None, seed)
+            for part in self.updates():
+                model = way.update(model, part, known, seed)
         spent = time.perf_counter() - started
         cost = {"seconds": spent, "peak_bytes": memory.bytes, "added_bytes": size(model) - before}
         return {**self.scores(model), **cost, "told": model.lineage.scores}

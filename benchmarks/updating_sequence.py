@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from record import Record
-from shifts import SHIFTS, cut
+from shifts import SHIFTS, cut, drawn
 from updating_cells import Setup, in_blocks, made
 
 from transferlm.measure.calibration import expected_calibration_error
@@ -54,11 +54,11 @@ def measure(data: Path, setup: Setup, method: str, seed: int) -> dict[str, dict[
     texts = [part[: setup.tested] for part in texts]
     scored, fitted = [part[::2] for part in texts], [text for part in texts for text in part[1::2][:40]]
     old = shifts[0].old[: setup.pretrained_on]
-    model = setup.model(old, FIRST)
+    model = setup.model(old)
     way = made(method, setup.course, old, model)
+    known = drawn(old, setup.known, model.tokenizer)
     best = [in_blocks(model, scored[0])]
     for place, shift in enumerate(shifts):
-        known = None if model.kept else old[: setup.known]
         part = cut([text for month in shift.new for text in month], setup.tokens // 3, model.tokenizer)
         model = way.update(model, part, known, seed)
         best.append(in_blocks(model, scored[place + 1]))
@@ -70,10 +70,12 @@ def measure(data: Path, setup: Setup, method: str, seed: int) -> dict[str, dict[
     return found
 
 
-def judged(model: Any, drawn: Sequence[Any], texts: Sequence[list[str]], best: Sequence[list[float]]) -> dict[str, Any]:
+def judged(
+    model: Any, members: Sequence[Any], texts: Sequence[list[str]], best: Sequence[list[float]]
+) -> dict[str, Any]:
     """Bits per byte now and when each text had just been learnt, and the calibration error over all."""
     now = [in_blocks(model, part) for part in texts]
-    tables = [distributions(drawn, text) for part in texts for text in part[:20]]
+    tables = [distributions(members, text) for part in texts for text in part[:20]]
     error = expected_calibration_error(*(np.concatenate(parts) for parts in zip(*tables, strict=True)))
     return {
         "after": [bits for part in now[:-1] for bits in part],
@@ -83,12 +85,12 @@ def judged(model: Any, drawn: Sequence[Any], texts: Sequence[list[str]], best: S
     }
 
 
-def distributions(drawn: Sequence[Any], text: str) -> tuple[np.ndarray, np.ndarray]:
+def distributions(members: Sequence[Any], text: str) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of each next token, float64 (tokens, vocabulary), as the models have them on average; and which
     came.
     """
-    tokenizer = drawn[0].tokenizer
+    tokenizer = members[0].tokenizer
     (tokens,) = tokenizer.encode_bare([text])
     ids = np.array([tokenizer.end_id, *tokens.ids, tokenizer.end_id])
-    each = [model.read_on(ids[:-1]).log_probs.detach().exp().double().numpy() for model in drawn]
+    each = [model.read_on(ids[:-1]).log_probs.detach().exp().double().numpy() for model in members]
     return np.mean(each, axis=0), ids[1:]

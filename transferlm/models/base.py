@@ -2,7 +2,14 @@
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
 from transferlm.models._contract.encoding import Encoder, Encoding, GrowingVectors, WordVectors
-from transferlm.models._contract.gradients import GradientTrained, Objective, ReadOn, ReadsOn, SelfSupervised
+from transferlm.models._contract.gradients import (
+    GradientTrained,
+    GrowingTokens,
+    Objective,
+    ReadOn,
+    ReadsOn,
+    SelfSupervised,
+)
 from transferlm.models._contract.kept import Kept, read_kept
 from transferlm.models._contract.masked import Masked
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
@@ -16,6 +23,7 @@ __all__ = [
     "Exportable",
     "FromScratch",
     "GradientTrained",
+    "GrowingTokens",
     "GrowingVectors",
     "HiddenStates",
     "Kept",

@@ -21,7 +21,7 @@ from transferlm.updates.base import Update, at_least
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Course", "FurtherTraining"]
+__all__ = ["Course", "FurtherTraining", "only"]
 
 
 @dataclass
@@ -87,7 +87,7 @@ class FurtherTraining(Update):
         key = self._key(model, new, seed)
         head = model.add_head(seed)
         course = Course(model.objective(new, derive(seed, "head"), self.batch_size))
-        with _only(course.objective.module, head):
+        with only(course.objective.module, head):
             self._trained(course, head, self.head_learning_rate, self.head_steps, seed, (checkpoints, "head", key))
         return [
             "the weights came without a masked-LM head: one was built on the embedding table and trained for"
@@ -146,7 +146,7 @@ class FurtherTraining(Update):
 
 
 @contextmanager
-def _only(module: nn.Module, moving: Sequence[nn.Parameter]) -> Iterator[None]:
+def only(module: nn.Module, moving: Sequence[nn.Parameter]) -> Iterator[None]:
     """Within the block no other parameter of the module gets a gradient: the body's backward pass is saved."""
     kept = {id(p) for p in moving}
     frozen = [p for p in module.parameters() if p.requires_grad and id(p) not in kept]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["GradientTrained", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
+__all__ = ["GradientTrained", "GrowingTokens", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
 
 
 class GradientTrained(ABC):
@@ -183,3 +183,26 @@ class SelfSupervised(GradientTrained):
     def add_head(self, seed: int = 0) -> Sequence[torch.nn.Parameter]:  # noqa: ARG002
         """Draw the missing head and return its parameters: they say nothing until they are trained."""
         return ()
+
+
+class GrowingTokens(SelfSupervised):
+    """A gradient-trained model whose vocabulary can take in tokens: rows are added to its input and its output."""
+
+    @abstractmethod
+    def grow_tokens(self, most: int, worth: int, corpus: Corpus) -> int:
+        """Take in tokens that pay their way in the corpus, in place; what was there keeps its weights.
+
+        A new token's row is the mean of those of the pieces that wrote it before (Hewitt 2021); where the output has a
+        bias, it is lowered to the share of the pieces' use that is now the token's.
+
+        Args:
+            most: New tokens, at the most.
+            worth: How often one has to stand in the corpus.
+            corpus: What they are looked for in.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            UnsupportedError: The tokenizer's vocabulary is not made by counting words or pairs.
+        """
