@@ -5,8 +5,8 @@
 A small LSTM over byte pairs is trained once on old text, then updated on at most 300,000 tokens of new text, two passes
 in steps of 2,048 tokens: Treebank news, then Wikipedia; addresses of 1790 to 1900, then of 1950 to 2021; headlines,
 then later ones in four updates; English news, then Chinese Wikipedia. Methods that use old text have 150,000 tokens
-drawn from it, no more. Strengths were chosen on `--development`, a shift and a seed that the table doesn't hold. Bits per
-byte of test texts before and after, 5 seeds, 95% intervals in which seeds and test texts are both random. Where the
+drawn from it, no more. Strengths were chosen on `--development`, a shift and a seed that the table doesn't hold. Bits
+per byte of test texts before and after, 5 seeds, 95% intervals in which seeds and test texts are both random. Where the
 forgetting of plain further training is shown (its interval excludes 0), some method has to keep 80% of its gain on new
 text with at most 20% of its forgetting; exit code 1 where none does. Then a sequence of three updates
 (`updating_sequence.py`): forgetting and calibration of online Bayes, its averaged predictions, elastic weight

@@ -33,8 +33,8 @@ class ExperienceReplay(FurtherTraining):
     share: float = 0.5
     """Weight of old text beside new in each step, above 0 to below 1."""
     memory: int = 10_000
-    """Most texts that are kept with the model, readable to whoever has the folder; 0 keeps none. Few are learnt by heart
-    and save little: of 180,000 tokens a tenth of the forgetting was left, of 11,000 nearly nine (`updating.py`)."""
+    """Most texts that are kept with the model, readable to whoever has the folder; 0 keeps none. Few are learnt by
+    heart and save little: of 180,000 tokens a tenth of the forgetting was left, of 11,000 nearly nine (`updating.py`)."""
     written: int = 200
     """Texts that a causal model writes itself where it has no old ones."""
 
