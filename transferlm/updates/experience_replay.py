@@ -34,7 +34,8 @@ class ExperienceReplay(FurtherTraining):
     """Weight of old text beside new in each step, above 0 to below 1."""
     memory: int = 10_000
     """Most texts that are kept with the model, readable to whoever has the folder; 0 keeps none. Few are learnt by
-    heart and save little: of 180,000 tokens a tenth of the forgetting was left, of 11,000 nearly nine (`updating.py`)."""
+    heart and save little (`updating.py`): with 180,000 tokens of old text a tenth of the forgetting was left, with
+    11,000 nearly nine."""
     written: int = 200
     """Texts that a causal model writes itself where it has no old ones."""
 
