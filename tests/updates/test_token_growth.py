@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,27 @@ from transferlm.errors import ForgettingError, SettingError, UnsupportedError
 
 OLD = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog", "the mat and the log"] * 8
 NEW = ["the xylophone sat on the zebra", "a zebra and a xylophone", "the dog and the xylophone"] * 8
-SMALL = {"epochs": 20, "batch_size": 4, "held_out": 0.0}
+SMALL = {"epochs": 8, "batch_size": 4, "held_out": 0.0}
+WORDS, PAIRS = tl.tokenizers.Word(), tl.tokenizers.BytePair(vocabulary_size=290)
 FAMILIES = {
     "recurrent": {"width": 24, "embedding_width": 16, "sequence_length": 8},
     "causal_transformer": {"layers": 1, "heads": 2, "width": 16, "max_length": 32},
 }
-FAST = {"steps": 30, "epochs": 100, "batch_size": 4, "head_steps": 30, "head_learning_rate": 0.01, "worth": 5}
+FAST = {"steps": 20, "epochs": 100, "batch_size": 4, "head_steps": 20, "head_learning_rate": 0.01, "worth": 5}
 
 
+@cache
 def trained(family: str, tokenizer: Any, **settings: Any) -> Any:
-    made: Any = lifecycle.empty(family, tokenizer, **SMALL, **FAMILIES[family], **settings)
+    made: Any = lifecycle.empty(family, tokenizer.fit(OLD), **SMALL, **FAMILIES[family], **settings)
     return made.fit(OLD, 0)
 
 
 def word(family: str, **settings: Any) -> Any:
-    return trained(family, tl.tokenizers.Word().fit(OLD), **settings)
+    return trained(family, WORDS, **settings).copy()
 
 
-def byte_pair(family: str, **settings: Any) -> Any:
-    return trained(family, tl.tokenizers.BytePair(vocabulary_size=290).fit(OLD), **settings)
+def byte_pair(family: str) -> Any:
+    return trained(family, PAIRS).copy()
 
 
 def total(model: Any, texts: list[str]) -> float:

@@ -293,6 +293,11 @@ class CausalTransformer(Pretrainable, TellsStates, ReadsOn, GrowingTokens, Encod
             rows.copy_(with_rows(layer.weight, new.pieces, tokens)[tokens : tokens + len(new.pieces)])
         return len(new.pieces)
 
+    def token_tables(self) -> list[nn.Parameter]:
+        """Input and output table, once where they are tied, and biases where there are some."""
+        module = self._body()
+        return list(dict.fromkeys([module.get_input_embeddings().weight, *module.get_output_embeddings().parameters()]))
+
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""
         self._reader().save(folder)

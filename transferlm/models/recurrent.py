@@ -290,6 +290,11 @@ class Recurrent(Pretrainable, TellsStates, ReadsOn, GrowingTokens, Encoder):
         with_shares(self.module.output.bias, new.pieces, new.shares)
         return len(new.pieces)
 
+    def token_tables(self) -> list[nn.Parameter]:
+        """Embedding and output, once where they are tied, and biases."""
+        network = self._body()
+        return list(dict.fromkeys([network.embedding.weight, *network.output.parameters()]))
+
     def write(self, folder: Path) -> None:
         """Weights as safe tensors (a tied table once), and the tokenizer."""
         save_weights(self.module, folder / storage.WEIGHTS, skip=self._tied_names())

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "FurtherTraining", "only"]
 
+_TOLD = {
+    "": "continuing the pretraining",
+    "head": "training the masked-LM head",
+    "rows": "training the rows of new tokens",
+}
+"""What the progress line says of each part of a training."""
+
 
 @dataclass
 class Course:
@@ -105,7 +112,8 @@ class FurtherTraining(Update):
         rate = self.default_rate(objective.learning_rate) if self.learning_rate is None else self.learning_rate
         parameters = self.moving(objective.module)
         state = (checkpoints, "", digest(key, *course.decisive) if course.decisive else key)
-        history = self._trained(course, parameters, rate, steps, seed, state)
+        with only(objective.module, parameters):
+            history = self._trained(course, parameters, rate, steps, seed, state)
         scores = {"train_loss": history.losses[-1], "steps": history.steps, "epochs": history.steps / batches}
         ended = course.finish()
         return Lineage(scores={**scores, **ended.scores}, notes=[*course.notes, *ended.notes])
@@ -137,7 +145,7 @@ class FurtherTraining(Update):
             self._settings(rate, steps),
             pull=course.pull,
             groups=[Group(parameters)],
-            description="training the masked-LM head" if part else "continuing the pretraining",
+            description=_TOLD[part],
         )
         return training.run(derive(seed, part), None if folder is None else folder / part, key)
 

@@ -62,8 +62,8 @@ class LowRank(FurtherTraining):
         return learnt
 
     def moving(self, module: nn.Module) -> list[nn.Parameter]:
-        """The adapters alone."""
-        return [parameter for parameter in module.parameters() if parameter.requires_grad]
+        """The adapters alone, whatever else there is above them: a head that predicts tokens, say."""
+        return [parameter for name, parameter in module.named_parameters() if ".lora_" in name]
 
     def default_rate(self, own: float) -> float:
         """Ten times that of all weights, which suits adapters of whatever rank (Schulman et al. 2025)."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from transferlm.errors import ForgettingError, SettingError
-from transferlm.models.base import GrowingTokens, Model, SelfSupervised
+from transferlm.models.base import GrowingTokens, Model, SelfSupervised, digest
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
@@ -90,7 +90,7 @@ class TokenGrowth(FurtherTraining):
 
     def _settle_rows(
         self,
-        model: SelfSupervised,
+        model: GrowingTokens,
         new: Corpus,
         old: Corpus | None,
         tokens: int,
@@ -98,8 +98,7 @@ class TokenGrowth(FurtherTraining):
         state: tuple[Path | None, str, str],
     ) -> None:
         """Train the rows of the new tokens and nothing else."""
-        rows = model.embedding.num_embeddings
-        tables = [parameter for parameter in model.module.parameters() if parameter.shape[0] == rows]
+        tables = model.token_tables()
 
         def hold_old_rows(parameters: Sequence[torch.Tensor]) -> None:
             for parameter in parameters:
@@ -109,6 +108,8 @@ class TokenGrowth(FurtherTraining):
 
         course = self.course(model, new, old, derive(seed, "rows"))
         course.pull = hold_old_rows
+        folder, part, key = state
+        state = (folder, part, digest(key, *course.decisive))
         was = [table[:tokens].detach().clone() for table in tables]
         with only(model.module, tables):
             self._trained(course, tables, self.head_learning_rate, self.head_steps, seed, state)
@@ -136,24 +137,25 @@ class TokenGrowth(FurtherTraining):
 class _Judge:
     """The loss on old texts, before and after.
 
-    What stood for an unknown word is left aside, there and then: it was another question.
+    A word that was unknown is left aside, there and then: it was another question.
     """
 
     def __init__(self, model: Any, texts: list[str]) -> None:
-        self.texts = texts
-        unknown = model.tokenizer.unknown_id
-        self.asked = [scores.ids != unknown for scores in model.token_scores(texts)] if model.tokenizer.closed else None
-        self.before = self._nats(model)
+        self.texts, self.unknown = texts, model.tokenizer.unknown_id
+        self.before = list(model.token_scores(texts))
 
     def rise(self, model: Any) -> float:
         """How much it has risen, relative to what it was."""
-        return self._nats(model) / self.before - 1
+        now = [scores.log_probs for scores in model.token_scores(self.texts)]
+        was = [scores.log_probs for scores in self.before]
+        if self.unknown is not None and all(map(_as_long, now, was)):  # token for token the same text
+            asked = [scores.ids != self.unknown for scores in self.before]
+            now, was = ([logs[kept] for logs, kept in zip(part, asked, strict=True)] for part in (now, was))
+        return float(np.concatenate(now).sum() / np.concatenate(was).sum()) - 1
 
-    def _nats(self, model: Any) -> float:
-        logs = [scores.log_probs for scores in model.token_scores(self.texts)]
-        if self.asked is not None:
-            logs = [own[asked] for own, asked in zip(logs, self.asked, strict=True)]
-        return -float(np.concatenate(logs).sum())
+
+def _as_long(one: np.ndarray, other: np.ndarray) -> bool:
+    return len(one) == len(other)
 
 
 def _aside(old: Corpus, seed: int) -> tuple[Corpus, Corpus]:

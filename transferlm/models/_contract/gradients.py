@@ -206,3 +206,7 @@ class GrowingTokens(SelfSupervised):
         Raises:
             UnsupportedError: The tokenizer's vocabulary is not made by counting words or pairs.
         """
+
+    @abstractmethod
+    def token_tables(self) -> list[torch.nn.Parameter]:
+        """The parameters that have a row for each token, each once: input, output, the output's bias."""
