@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         update,
         with_cache,
         with_dynamic_evaluation,
+        with_posterior,
+        without_adapters,
     )
     from transferlm.models.base import Model
     from transferlm.neural.tensorboard import tensorboard
@@ -83,6 +85,8 @@ _HOMES = {
     "update": "lifecycle",
     "with_cache": "lifecycle",
     "with_dynamic_evaluation": "lifecycle",
+    "with_posterior": "lifecycle",
+    "without_adapters": "lifecycle",
 }
 _PACKAGES = {
     "combinations": "combinations",
@@ -123,6 +127,8 @@ __all__ = [
     "updates",
     "with_cache",
     "with_dynamic_evaluation",
+    "with_posterior",
+    "without_adapters",
 ]
 
 

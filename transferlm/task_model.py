@@ -44,6 +44,7 @@ class TaskModel:
         apart: Whether the two texts of a pair are encoded each by itself (`features_apart`) instead of read together.
         window: Tokens of a long text that are read at once where each has scores of its own; none reads as many as the
             model can.
+        precision: What `quicken` chose for predictions; None lets the machine decide. It lives in the saved folder.
     """
 
     model: Model
@@ -55,7 +56,6 @@ class TaskModel:
     apart: bool = False
     window: int | None = None
     precision: str | None = None
-    """What `quicken` chose for predictions; it lives in the saved folder."""
 
     def __post_init__(self) -> None:
         output = self.task.output(self.labels)

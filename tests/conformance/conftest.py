@@ -68,6 +68,12 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         made: Model = catalog.find("models", "neural_cache").of(recurrent(seed))  # type: ignore[attr-defined]
         return made
 
+    def posterior_average(seed: int) -> Model:
+        method = catalog.find("updates", "online_bayes")(steps=2, information_tokens=50)  # type: ignore[attr-defined]
+        updated = method.update(recurrent(seed), review_texts)
+        made: Model = catalog.find("models", "posterior_average").of(updated, draws=2)  # type: ignore[attr-defined]
+        return made
+
     def class_counts(seed: int) -> Model:
         targets = np.arange(len(review_texts)) % 2
         general = counted("kneser_ney")(seed)
@@ -113,6 +119,7 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         "maximum_likelihood": counted("maximum_likelihood"),
         "mixture": mixture,
         "neural_cache": neural_cache,
+        "posterior_average": posterior_average,
         "witten_bell": counted("witten_bell"),
         "word2vec": vectors("word2vec"),
         "word_vectors": word_vectors,

@@ -43,6 +43,8 @@ class _Reading:
     """How a language model is to read; of this nothing is for other models."""
 
     context: Literal["text", "stream"] | None
+    without_adapters: bool
+    posterior: bool
     dynamic: bool
     cache: str | None
     tune: tuple[str, ...]
@@ -63,6 +65,11 @@ class _Reading:
         texts, tuning = self._texts(data)
         context = self.context or ("stream" if self.dynamic else "text")
         added: dict[str, dict[str, Any]] = {}
+        if self.without_adapters:
+            model = lifecycle.without_adapters(model)
+        if self.posterior:
+            model = lifecycle.with_posterior(model, tuning, context)
+            added["posterior"] = model.hyper_parameters()
         if self.dynamic:
             model = lifecycle.with_dynamic_evaluation(model, tuning, context)
             added["dynamic"] = model.hyper_parameters()
@@ -76,8 +83,8 @@ class _Reading:
 
         where: dict[str, Any] = {"column": self.column, "encoding": self.encoding or "utf-8"}
         texts, tuning = Corpus(data, **where), Corpus(*self.tune, **where) if self.tune else None
-        if tuning is not None and not (self.dynamic or self.cache):
-            raise click.UsageError("--tune is what --dynamic and --cache are fitted to: give one of them, or both")
+        if tuning is not None and not (self.dynamic or self.cache or self.posterior):
+            raise click.UsageError("--tune is what --dynamic, --cache and --posterior are fitted to: give one of them")
         if tuning is not None and tuning.hash == texts.hash:
             raise click.UsageError("--tune is the text of DATA: what is scored must have had no part in the fit")
         return texts, tuning
@@ -98,7 +105,9 @@ class _Reading:
     metavar=f"[{'|'.join(CACHES)}]",
     help="For a language model: with a cache of what it just read, words or hidden states; bare, what suits it best.",
 )
-@click.option("--tune", multiple=True, help="Text to fit --dynamic and --cache to, none of it in DATA; repeatable.")
+@click.option("--posterior", is_flag=True, help="For a model updated by online_bayes: predictions averaged over it.")
+@click.option("--without-adapters", is_flag=True, help="For a model updated by low_rank with --keep true: as it was.")
+@click.option("--tune", multiple=True, help="Text to fit these to, none of it in DATA; repeatable.")
 @click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
 @click.option("--task", help="Which task, by its name, where the folder holds several.")

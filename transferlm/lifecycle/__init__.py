@@ -1,6 +1,6 @@
 """The life of a language model: opened, pretrained, updated, transferred, combined, compressed, evaluated."""
 
-from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation
+from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation, with_posterior, without_adapters
 from transferlm.lifecycle.finding import find_learning_rate
 from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, read, transfer, update
 from transferlm.lifecycle.opening import (
@@ -41,5 +41,7 @@ __all__ = [
     "update",
     "with_cache",
     "with_dynamic_evaluation",
+    "with_posterior",
+    "without_adapters",
     "word_vectors",
 ]

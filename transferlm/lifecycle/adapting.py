@@ -1,4 +1,4 @@
-"""Models that adapt while they read: with a cache, or with weights that follow the text."""
+"""Models that read otherwise: with a cache, with weights that move or are averaged over, without adapters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferlm.models.base import Model
 from transferlm.task_model import TaskModel, body_of
 from transferlm.text.corpus import Corpus
 
-__all__ = ["with_cache", "with_dynamic_evaluation"]
+__all__ = ["with_cache", "with_dynamic_evaluation", "with_posterior", "without_adapters"]
 
 
 def with_cache(
@@ -74,4 +74,46 @@ def with_dynamic_evaluation(
     method = {"name": dynamic.family, "hyper_parameters": dynamic.hyper_parameters()}
     dynamic.lineage = body_of(model).origin.child("dynamic evaluation", method=method, data=data, scores=scores)
     made: Model = dynamic
+    return made
+
+
+def with_posterior(
+    model: Model | TaskModel, tuning: Corpus | Iterable[str] | None = None, context: Context = "stream"
+) -> Model:
+    """The model with predictions averaged over the posterior of its weights; the model given is left as it was.
+
+    Args:
+        model: A causal model that was updated by `online_bayes`.
+        tuning: Texts it was not trained on, to fit the posterior's width to; without them it is a tenth of what Bayes'
+            rule has.
+        context: Whether that is fitted to texts on their own or to a stream of them.
+
+    Raises:
+        UnsupportedError: The model is not causal, not trained by gradients, or keeps no posterior.
+        DataError: There is no text to tune on.
+    """
+    family: Any = catalog.find("models", "posterior_average")
+    averaged = family.of(body_of(model))
+    data, scores = [], {}
+    if tuning is not None:
+        corpus = Corpus.of(tuning)
+        scores[f"tuning_loss_{context}"] = averaged.tune(corpus, context)
+        data.append({"name": corpus.name, "hash": corpus.hash, "texts": corpus.survey().texts})
+    method = {"name": averaged.family, "hyper_parameters": averaged.hyper_parameters()}
+    averaged.lineage = body_of(model).origin.child("average", method=method, data=data, scores=scores)
+    made: Model = averaged
+    return made
+
+
+def without_adapters(model: Model | TaskModel) -> Model:
+    """The model as it was before all its updates by `low_rank` that kept what they added, to the rounding of fp32.
+
+    Raises:
+        UnsupportedError: Nothing is kept with the model, or its weights have moved since.
+    """
+    from transferlm.models._added import Added  # torch is not loaded before it is used
+
+    made = body_of(model).copy()
+    Added.taken_off(made)
+    made.lineage = body_of(model).origin.child("without adapters", method={"name": "low_rank"})
     return made

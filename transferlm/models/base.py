@@ -11,6 +11,7 @@ from transferlm.models._contract.encoding import (
 )
 from transferlm.models._contract.gradients import (
     GradientTrained,
+    GrowingTokens,
     LinearLayers,
     Objective,
     ReadOn,
@@ -30,6 +31,7 @@ __all__ = [
     "Exportable",
     "FromScratch",
     "GradientTrained",
+    "GrowingTokens",
     "GrowingVectors",
     "HiddenStates",
     "Kept",

@@ -24,6 +24,7 @@ from transferlm.models._causal_shapes import (
     shaped,
 )
 from transferlm.models._gradient_trained import encode_in_batches
+from transferlm.models._grown_rows import with_rows
 from transferlm.models._huggingface import (
     attend_by,
     expect_no_mask,
@@ -43,6 +44,7 @@ from transferlm.models._window_scorer import WindowScorer
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    GrowingTokens,
     LinearLayers,
     ReadOn,
     ReadsOn,
@@ -66,7 +68,7 @@ __all__ = ["CausalTransformer"]
 
 
 @dataclass(eq=False)
-class CausalTransformer(Pretrainable, TellsStates, ReadsOn, LinearLayers, Encoder):
+class CausalTransformer(Pretrainable, TellsStates, ReadsOn, GrowingTokens, LinearLayers, Encoder):
     """A GPT-2 or Llama (Radford et al. 2019; Touvron et al. 2023) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, so any tool that reads Hugging Face folders reads it. Texts
@@ -293,6 +295,24 @@ class CausalTransformer(Pretrainable, TellsStates, ReadsOn, LinearLayers, Encode
     def _texts(self, prompt: str, count: int, states: bool = False) -> KeyValueTexts:
         reader = self._reader()
         return KeyValueTexts(self.module, reader, self._opening(), self.max_length, prompt, count, states)
+
+    @torch.no_grad()
+    def grow_tokens(self, most: int, worth: int, corpus: Corpus) -> int:
+        """Rows of the input table and of the output, first those that no token had yet."""
+        module, tokens = self._body(), len(self._reader())
+        self.tokenizer, new = self._reader().grown(corpus, most, worth)
+        if len(self._reader()) > self.vocabulary.size:
+            with silent():
+                module.resize_token_embeddings(len(self._reader()), mean_resizing=False)
+        for layer in (module.get_input_embeddings(), module.get_output_embeddings()):
+            rows = layer.weight[tokens : tokens + len(new.pieces)]
+            rows.copy_(with_rows(layer.weight, new.pieces, tokens)[tokens : tokens + len(new.pieces)])
+        return len(new.pieces)
+
+    def token_tables(self) -> list[nn.Parameter]:
+        """Input and output table, once where they are tied, and biases where there are some."""
+        module = self._body()
+        return list(dict.fromkeys([module.get_input_embeddings().weight, *module.get_output_embeddings().parameters()]))
 
     def write(self, folder: Path) -> None:
         """A Hugging Face folder: configuration, weights, tokenizer files."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from transferlm import storage
 from transferlm.models._gradient_trained import encode_in_batches
+from transferlm.models._grown_rows import with_rows, with_shares
 from transferlm.models._laid_in import LaidIn, check_laid_in
 from transferlm.models._recurrent_network import Network
 from transferlm.models._recurrent_sampling import StateContinuation
@@ -27,6 +28,7 @@ from transferlm.models._training import Training
 from transferlm.models.base import (
     Encoder,
     Encoding,
+    GrowingTokens,
     ReadOn,
     ReadsOn,
     TokenScores,
@@ -50,7 +52,7 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(eq=False)
-class Recurrent(LaidIn, TellsStates, ReadsOn, Encoder):
+class Recurrent(LaidIn, TellsStates, ReadsOn, GrowingTokens, Encoder):
     """An LSTM, GRU or plain recurrent language model (Mikolov et al. 2010; Hochreiter & Schmidhuber 1997).
 
     Trained on one stream of text by truncated back-propagation, the state carried from step to step; each text is
@@ -282,6 +284,23 @@ class Recurrent(LaidIn, TellsStates, ReadsOn, Encoder):
 
     def _continuation(self, prompt: str, generator: np.random.Generator) -> StateContinuation:  # noqa: ARG002
         return StateContinuation(self._body(), self._reader(), prompt)
+
+    @torch.no_grad()
+    def grow_tokens(self, most: int, worth: int, corpus: Corpus) -> int:
+        """Rows of the embedding and of the output, and biases; an unknown word's probability is shared out exactly."""
+        was, tokens = self._body().state_dict(), len(self._reader())
+        self.tokenizer, new = self._reader().grown(corpus, most, worth)
+        self._build(0)
+        tables = {"embedding.weight", "output.weight", "output.bias"}
+        grown = {n: with_rows(t, new.pieces, tokens) if n in tables else t for n, t in was.items()}
+        self.module.load_state_dict(grown)
+        with_shares(self.module.output.bias, new.pieces, new.shares)
+        return len(new.pieces)
+
+    def token_tables(self) -> list[nn.Parameter]:
+        """Embedding and output, once where they are tied, and biases."""
+        network = self._body()
+        return list(dict.fromkeys([network.embedding.weight, *network.output.parameters()]))
 
     def write(self, folder: Path) -> None:
         """Weights as safe tensors (a tied table once), and the tokenizer."""

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "FurtherTraining"]
 
+_TOLD = {
+    "": "continuing the pretraining",
+    "head": "training the masked-LM head",
+    "rows": "training the rows of new tokens",
+}
+"""What the progress line says of each part of a training."""
+
 
 @dataclass
 class Course:
@@ -102,10 +109,11 @@ class FurtherTraining(Update):
         objective = course.objective
         batches = len(objective.batches(0))
         steps = min(self.steps, self.epochs * batches)
-        rate = objective.learning_rate if self.learning_rate is None else self.learning_rate
-        parameters = list(objective.module.parameters())
+        rate = self.default_rate(objective.learning_rate) if self.learning_rate is None else self.learning_rate
+        parameters = self.moving(objective.module)
         state = (checkpoints, "", digest(key, *course.decisive) if course.decisive else key)
-        history = self._trained(course, parameters, rate, steps, seed, state)
+        with only(objective.module, parameters):
+            history = self._trained(course, parameters, rate, steps, seed, state)
         scores = {"train_loss": history.losses[-1], "steps": history.steps, "epochs": history.steps / batches}
         ended = course.finish()
         return Lineage(scores={**scores, **ended.scores}, notes=[*course.notes, *ended.notes])
@@ -113,6 +121,14 @@ class FurtherTraining(Update):
     def course(self, model: SelfSupervised, new: Corpus, old: Corpus | None, seed: int) -> Course:  # noqa: ARG002
         """What is trained on and what holds back; as it stands the model's own loss and nothing."""
         return Course(model.objective(new, derive(seed, "body"), self.batch_size))
+
+    def moving(self, module: nn.Module) -> list[nn.Parameter]:
+        """The weights that move; as it stands all of them."""
+        return list(module.parameters())
+
+    def default_rate(self, own: float) -> float:
+        """The peak step size where none is given, from that which suits the objective; as it stands the same."""
+        return own
 
     def _trained(
         self,
@@ -129,7 +145,7 @@ class FurtherTraining(Update):
             self._settings(rate, steps),
             pull=course.pull,
             groups=[Group(parameters)],
-            description="training the masked-LM head" if part else "continuing the pretraining",
+            description=_TOLD[part],
         )
         return training.run(derive(seed, part), None if folder is None else folder / part, key)
 

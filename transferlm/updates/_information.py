@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
 import torch
 
-from transferlm.errors import ModelFolderError
 from transferlm.models._gradient_trained import weights_digest
+from transferlm.models._kept_weights import numbers_of_weights
 from transferlm.models.base import Kept, Model, Objective, SelfSupervised
 from transferlm.neural.fisher import fisher_information
 from transferlm.seeding import derive
@@ -52,12 +51,7 @@ class Information:
         kept = model.kept.get(name)
         if kept is None:
             return None
-        tensors = []
-        for own, parameter in objective.module.named_parameters():
-            array = kept.arrays.get(own)
-            if array is None or array.shape != tuple(parameter.shape) or not np.all(array >= 0):
-                raise ModelFolderError(f"{name}, kept with the model, does not fit its weight {own}: copy it again")
-            tensors.append(torch.from_numpy(np.array(array)).to(parameter.device))
+        tensors = numbers_of_weights(kept, name, objective.module)
         moved = kept.facts.get("weights") != weights_digest(model.module)
         note = f"{name}, kept with the model, was measured before another method moved the weights" if moved else ""
         return cls(tensors, note, kept.hash, kept.facts)

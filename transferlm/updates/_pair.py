@@ -11,7 +11,7 @@ from transferlm.errors import UnsupportedError
 from transferlm.models.base import Objective
 from transferlm.neural.readout import Readout
 
-__all__ = ["Pair"]
+__all__ = ["Interleaved", "Pair"]
 
 
 class Pair:
@@ -63,3 +63,45 @@ class Pair:
         """Go on from a checkpoint's state."""
         for part, objective in (("own", self.own), ("other", self.other)):
             objective.carry({n.removeprefix(f"{part}."): t for n, t in state.items() if n.startswith(f"{part}.")})
+
+
+class Interleaved(Pair):
+    """Each batch of the first with the next one of the second, which begins anew when it is through.
+
+    Args:
+        own: The loss on the new text.
+        other: The loss on the old.
+        share: Weight of the old beside the new, 0 to 1.
+    """
+
+    def __init__(self, own: Objective, other: Objective, share: float) -> None:
+        super().__init__(own, other)
+        self.weight = share
+
+    def batches(self, epoch: int) -> Sequence[tuple[Any, Any]]:
+        """Pairs, as many as the first one has."""
+        own, count = self.own.batches(epoch), len(self.other.batches(0))
+        turns: dict[int, Sequence[Any]] = {}
+        pairs = []
+        for place, batch in enumerate(own, start=epoch * len(own)):
+            turn, at = divmod(place, count)
+            if turn not in turns:
+                turns[turn] = self.other.batches(turn)
+            pairs.append((batch, turns[turn][at]))
+        return pairs
+
+    def tokens(self, batch: tuple[Any, Any]) -> int:
+        """Those of both."""
+        return self.own.tokens(batch[0]) + self.other.tokens(batch[1])
+
+    def predictions(self, batch: tuple[Any, Any]) -> int:
+        """Those of both."""
+        return self.own.predictions(batch[0]) + self.other.predictions(batch[1])
+
+    def loss(self, batch: tuple[Any, Any]) -> torch.Tensor:
+        """The weighted sum."""
+        return (1 - self.weight) * self.own.loss(batch[0]) + self.weight * self.other.loss(batch[1])
+
+    def readout(self, batch: tuple[Any, Any]) -> Readout:
+        """The first one's."""
+        return self.own.readout(batch[0])

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from transferlm.errors import SettingError
+from transferlm.models._kept_weights import POSTERIOR
 from transferlm.models.base import SelfSupervised
 from transferlm.neural.anchor import Anchor
 from transferlm.storage import Lineage
@@ -16,8 +17,6 @@ from transferlm.updates.base import at_least
 
 __all__ = ["OnlineBayes"]
 
-_NAME = "posterior"
-
 
 @dataclass(frozen=True)
 class OnlineBayes(FurtherTraining):
@@ -26,7 +25,7 @@ class OnlineBayes(FurtherTraining):
     The posterior is a normal distribution around the weights; its precision is `prior_precision` and the Fisher
     information of every token that was ever learnt from. An update looks for the most probable weights given that prior
     and the new text, then adds the new tokens' information. The precision lies with the model, as large as its weights,
-    and tells how sure they are: predictions can be averaged over draws from it.
+    and tells how sure they are: `posterior_average` averages predictions over draws from it.
     """
 
     prior_precision: float = 1.0
@@ -48,7 +47,7 @@ class OnlineBayes(FurtherTraining):
     def course(self, model: SelfSupervised, new: Corpus, old: Corpus | None, seed: int) -> Course:
         """The model's own loss, each weight pulled back as sure as it was."""
         course = super().course(model, new, old, seed)
-        posterior = Information.kept(model, _NAME, course.objective)
+        posterior = Information.kept(model, POSTERIOR, course.objective)
         if posterior is None:
             found, tokens = measured(model, old or new, self.information_tokens, self.batch_size, seed)
             known = self.old_tokens or tokens
@@ -69,5 +68,5 @@ class OnlineBayes(FurtherTraining):
         found, tokens = measured(model, new, self.information_tokens, self.batch_size, seed)
         tensors = [was + tokens * now for was, now in zip(posterior.tensors, found, strict=True)]
         known = int(posterior.facts["tokens"]) + tokens
-        Information(tensors).lay_with(model, _NAME, course.objective, tokens=known)
+        Information(tensors).lay_with(model, POSTERIOR, course.objective, tokens=known)
         return Lineage(scores={"tokens known": float(known)})

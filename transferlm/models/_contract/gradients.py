@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from transferlm.text.corpus import Corpus
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["GradientTrained", "LinearLayers", "Objective", "ReadOn", "ReadsOn", "SelfSupervised"]
+__all__ = [
+    "GradientTrained",
+    "GrowingTokens",
+    "LinearLayers",
+    "Objective",
+    "ReadOn",
+    "ReadsOn",
+    "SelfSupervised",
+]
 
 
 class GradientTrained(ABC):
@@ -197,3 +205,30 @@ class SelfSupervised(GradientTrained):
     def add_head(self, seed: int = 0) -> Sequence[torch.nn.Parameter]:  # noqa: ARG002
         """Draw the missing head and return its parameters: they say nothing until they are trained."""
         return ()
+
+
+class GrowingTokens(SelfSupervised):
+    """A gradient-trained model whose vocabulary can take in tokens: rows are added to its input and its output."""
+
+    @abstractmethod
+    def grow_tokens(self, most: int, worth: int, corpus: Corpus) -> int:
+        """Take in tokens that pay their way in the corpus, in place; what was there keeps its weights.
+
+        A new token's row is the mean of those of the pieces that wrote it before (Hewitt 2021); where the output has a
+        bias, it is lowered to the share of the pieces' use that is now the token's.
+
+        Args:
+            most: New tokens, at the most.
+            worth: How often one has to stand in the corpus.
+            corpus: What they are looked for in.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            UnsupportedError: The tokenizer's vocabulary is not made by counting words or pairs.
+        """
+
+    @abstractmethod
+    def token_tables(self) -> list[torch.nn.Parameter]:
+        """The parameters that have a row for each token, each once: input, output, the output's bias."""

@@ -23,6 +23,7 @@ from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.progress import Progress
 from transferlm.text.files import refuse_half_characters
 from transferlm.text.framing import Frame
+from transferlm.text.tokenizers._growth import NewTokens, more_merges, new_words
 from transferlm.text.tokenizers._library import (
     CONFIGURATION,
     VOCABULARY,
@@ -153,6 +154,39 @@ class Tokenizer(ABC):
         twin = copy.deepcopy(self)
         twin._adopt(library)
         return twin
+
+    def grown(self, texts: Iterable[str], most: int, worth: int) -> tuple[Self, NewTokens]:
+        """The same vocabulary with more tokens behind it, so that all others keep their numbers.
+
+        Words that were unknown become known; byte pairs go on being joined.
+
+        Args:
+            texts: What they are looked for in, read once.
+            most: New tokens, at the most.
+            worth: How often one has to stand there; joined from a pair it saves as many tokens.
+
+        Returns:
+            A tokenizer of its own, and what the new tokens are made of.
+
+        Raises:
+            UnsupportedError: A vocabulary of this kind is not made by counting words or pairs.
+        """
+        library = self._ready()
+        kind = type(library.model).__name__
+        if kind == "BPE":
+            found = more_merges(library, texts, most, worth)
+        elif kind == "WordLevel" and self.unknown_id is not None:
+            found = new_words(library, self.unknown_id, texts, most, worth)
+        else:
+            raise UnsupportedError(
+                f"this {self.kind} tokenizer ({kind}) takes in no new tokens; what does: word, character, byte_pair,"
+                " and pretrained ones of byte pairs"
+            )
+        twin = copy.deepcopy(self)
+        twin._adopt(found.library)
+        if "vocabulary_size" in twin.__dict__:
+            twin.__dict__["vocabulary_size"] = max(twin.__dict__["vocabulary_size"], len(twin))
+        return twin, found
 
     # ---------------------------------------------------------------- writing
 
