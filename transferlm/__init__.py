@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transferlm import combinations, models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
+    from transferlm.experiments.stream import stream
+    from transferlm.experiments.stream_result import Stream
     from transferlm.lifecycle import (
         combine,
         compress,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         load,
         pretrain,
         read,
+        rollback,
         transfer,
         untrained,
         update,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from transferlm.tasks.base import Examples
     from transferlm.text import tokenizers
     from transferlm.text.corpus import Corpus
+    from transferlm.text.dated import Period, read_periods
 
 __version__ = "0.1.0"
 
@@ -62,7 +66,9 @@ _HOMES = {
     "Corpus": "text.corpus",
     "Examples": "tasks.base",
     "Model": "models.base",
+    "Period": "text.dated",
     "Plan": "experiments.compare",
+    "Stream": "experiments.stream_result",
     "TaskModel": "task_model",
     "combine": "lifecycle",
     "compare": "experiments.compare",
@@ -73,6 +79,9 @@ _HOMES = {
     "load": "lifecycle",
     "pretrain": "lifecycle",
     "read": "lifecycle",
+    "read_periods": "text.dated",
+    "rollback": "lifecycle",
+    "stream": "experiments.stream",
     "tensorboard": "neural.tensorboard",
     "transfer": "lifecycle",
     "untrained": "lifecycle",
@@ -94,7 +103,9 @@ __all__ = [
     "Corpus",
     "Examples",
     "Model",
+    "Period",
     "Plan",
+    "Stream",
     "TaskModel",
     "combinations",
     "combine",
@@ -107,7 +118,10 @@ __all__ = [
     "models",
     "pretrain",
     "read",
+    "read_periods",
+    "rollback",
     "strategies",
+    "stream",
     "tasks",
     "tensorboard",
     "tokenizers",

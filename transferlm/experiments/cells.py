@@ -6,17 +6,16 @@ import base64
 import hashlib
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from transferlm.atomic import replace_file
 from transferlm.errors import DataError, SettingError
 from transferlm.progress import say
 
@@ -179,18 +178,9 @@ class CellStore:
             SettingError: The folder can't be written (a full disk, say).
         """
         path = self._path(key)
-        partial = path.with_name(f".{key}.{os.getpid()}.partial")
-        content = _to_json(cell, key)
         try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(self.folder)
+            replace_file(path, _to_json(cell, key))
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
             raise self._unusable(error) from None
 
     def _path(self, key: str) -> Path:
@@ -200,17 +190,6 @@ class CellStore:
 
     def _unusable(self, error: OSError) -> SettingError:
         return SettingError(f"{self.folder}: finished cells can't be kept here ({error.strerror}); name another folder")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut; Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _to_json(cell: Cell, key: str) -> bytes:

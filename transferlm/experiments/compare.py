@@ -14,9 +14,9 @@ from transferlm import catalog, storage
 from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.experiments.cells import Cell, CellStore, key_of
 from transferlm.experiments.gains import BASELINE, UNTRAINED, Gain, gains
-from transferlm.experiments.peak_memory import PeakMemory
 from transferlm.experiments.remembered import Remembered
 from transferlm.experiments.verdict import Verdict, verdict
+from transferlm.measure.peak_memory import PeakMemory
 from transferlm.models.base import CountBased, Encoder, FromScratch, GradientTrained, Model, Trainable, require
 from transferlm.progress import Progress, say
 from transferlm.strategies.base import Strategy

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transferlm.errors import SettingError
 from transferlm.experiments.cells import Cell, by_arm
 from transferlm.experiments.gains import BASELINE, METRICS, Band, Gain, bands
 from transferlm.experiments.page import Facts, best_first, mean_of_cells, page
+from transferlm.experiments.templates import write_page
 from transferlm.experiments.verdict import Verdict
 from transferlm.experiments.wording import megabytes, percent, signed_points, spent
 
@@ -50,24 +48,7 @@ def write_report(
     Raises:
         SettingError: The file can't be written.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    shown = template.render(page(title, cells, gains, verdict, facts, _bands(cells, targets, class_count)))
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(shown)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise SettingError(f"{target}: the report can't be written ({error.strerror}); name another file") from None
+    write_page(path, "report.html", page(title, cells, gains, verdict, facts, _bands(cells, targets, class_count)))
 
 
 def _bands(cells: Sequence[Cell], targets: np.ndarray, class_count: int | None) -> list[Band]:

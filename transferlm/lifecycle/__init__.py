@@ -6,6 +6,7 @@ from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, 
 from transferlm.lifecycle.opening import empty, load, reading_of, sources_of, task_model, untrained, word_vectors
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
 from transferlm.measure.forgetting import Report
+from transferlm.versions import rollback
 
 __all__ = [
     "Report",
@@ -22,6 +23,7 @@ __all__ = [
     "pretrain",
     "read",
     "reading_of",
+    "rollback",
     "sources_of",
     "task_model",
     "transfer",

@@ -8,7 +8,7 @@ import numpy as np
 
 from transferlm.errors import SettingError
 
-__all__ = ["DeleteOne", "delete_one_macro_f1", "pseudo_values"]
+__all__ = ["DeleteOne", "delete_one_macro_f1", "pseudo_values", "ratio_pseudo_values"]
 
 DeleteOne = Callable[[np.ndarray, np.ndarray, int], tuple[float, np.ndarray]]
 """A metric with its jackknife: (targets (n,), predicted (n,), classes) to the metric on all n examples, and
@@ -58,3 +58,17 @@ def pseudo_values(metric: DeleteOne, targets: np.ndarray, predicted: np.ndarray,
         value, without = metric(truth, row, classes)
         rows.append(value + (len(truth) - 1) * (without.mean() - without))
     return np.stack(rows)
+
+
+def ratio_pseudo_values(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """Jackknife pseudo-values (n,) of a ratio of two sums, such as bits by bytes; their mean is the ratio itself.
+
+    >>> ratio_pseudo_values(np.array([1.0, 2.0, 6.0]), np.array([1.0, 1.0, 1.0])).round(6).tolist()
+    [1.0, 2.0, 6.0]
+    """
+    if len(numerators) < 2:
+        raise SettingError("an interval needs two test examples or more")
+    total, size = numerators.sum(), denominators.sum()
+    without = (total - numerators) / (size - denominators)
+    values: np.ndarray = total / size + (len(numerators) - 1) * (without.mean() - without)
+    return values
