@@ -14,7 +14,7 @@ from transferlm.measure.jackknife import ratio_pseudo_values
 from transferlm.models.base import Causal
 from transferlm.progress import Progress
 
-__all__ = ["BLOCKS", "TextScores", "gap", "score_texts", "seeds_gap"]
+__all__ = ["BLOCKS", "TextScores", "gap", "gap_pseudo_values", "score_texts"]
 
 BLOCKS = 20
 """Blocks of neighbouring texts that a stretch of texts is cut into: neighbours tell of the same things, so that an
@@ -93,13 +93,16 @@ def gap(theirs: Sequence[TextScores], ours: Sequence[TextScores], confidence: fl
     Raises:
         UnsupportedError: The scores are not of the same texts or not in one unit.
     """
-    return seeds_gap([(theirs, ours)], confidence)
+    return interval_of_mean(gap_pseudo_values(theirs, ours)[None, :], confidence)
 
 
-def seeds_gap(pairs: Sequence[tuple[Sequence[TextScores], Sequence[TextScores]]], confidence: float = 0.95) -> Interval:
-    """The gap over several seeds, which are as random as the texts; arguments are those of `gap`, a pair a seed."""
-    rows = [ratio_pseudo_values(*_blocks(theirs, ours)) for theirs, ours in pairs]
-    return interval_of_mean(np.stack(rows), confidence)
+def gap_pseudo_values(theirs: Sequence[TextScores], ours: Sequence[TextScores]) -> np.ndarray:
+    """What each block of neighbouring texts says of the gap: jackknife pseudo-values (blocks,), whose mean is the gap.
+
+    Those of several seeds on the same texts, stacked to (seeds, blocks), go to `interval_of_mean`: the seeds are then
+    as random as the texts.
+    """
+    return ratio_pseudo_values(*_blocks(theirs, ours))
 
 
 def _blocks(theirs: Sequence[TextScores], ours: Sequence[TextScores]) -> tuple[np.ndarray, np.ndarray]:
