@@ -44,13 +44,15 @@ def addresses(data: Path) -> list[tl.Period]:
 
 def five_gram(first: tl.Period, seed: int) -> tl.Model:
     """Counts of the first period; nothing is drawn."""
-    return tl.models.KneserNey(order=5).fit(first.corpus, seed)
+    made: tl.Model = tl.models.KneserNey(order=5).fit(first.corpus, seed)
+    return made
 
 
 def lstm(first: tl.Period, seed: int) -> tl.Model:
     """One layer over 2,000 byte-pair tokens."""
     tokenizer = tl.tokenizers.BytePair(vocabulary_size=2000)
-    return tl.models.Recurrent(tokenizer=tokenizer, **LSTM).fit(first.corpus, seed)
+    made: tl.Model = tl.models.Recurrent(tokenizer=tokenizer, **LSTM).fit(first.corpus, seed)
+    return made
 
 
 ARMS: dict[str, tuple[Callable[[Path], list[tl.Period]], Made, tl.updates.Update, int]] = {
