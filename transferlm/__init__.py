@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         transfer,
         untrained,
         update,
+        versions_of,
         with_cache,
         with_dynamic_evaluation,
     )
@@ -86,6 +87,7 @@ _HOMES = {
     "transfer": "lifecycle",
     "untrained": "lifecycle",
     "update": "lifecycle",
+    "versions_of": "lifecycle",
     "with_cache": "lifecycle",
     "with_dynamic_evaluation": "lifecycle",
 }
@@ -129,6 +131,7 @@ __all__ = [
     "untrained",
     "update",
     "updates",
+    "versions_of",
     "with_cache",
     "with_dynamic_evaluation",
 ]

@@ -6,7 +6,7 @@ from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, 
 from transferlm.lifecycle.opening import empty, load, reading_of, sources_of, task_model, untrained, word_vectors
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
 from transferlm.measure.forgetting import Report
-from transferlm.versions import rollback
+from transferlm.versions import rollback, versions_of
 
 __all__ = [
     "Report",
@@ -28,6 +28,7 @@ __all__ = [
     "task_model",
     "transfer",
     "untrained",
+    "versions_of",
     "update",
     "with_cache",
     "with_dynamic_evaluation",
