@@ -33,7 +33,8 @@ from record import Record
 
 import transferlm as tl
 from transferlm import sources
-from transferlm.experiments.cells import Cell, CellStore, key_of
+from transferlm.experiments.cell_store import CellStore, key_of
+from transferlm.experiments.cells import Cell
 from transferlm.experiments.machine import machine
 from transferlm.progress import Progress, say
 from transferlm.storage import versions

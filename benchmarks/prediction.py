@@ -28,7 +28,7 @@ from record import Record
 
 import transferlm as tl
 from transferlm import sources
-from transferlm.experiments.peak_memory import PeakMemory
+from transferlm.measure.peak_memory import PeakMemory
 from transferlm.tasks.base import Examples
 
 LENGTH = 256

@@ -15,8 +15,8 @@ from shifts import Shift, count, cut, drawn
 
 import transferlm as tl
 from transferlm import catalog
-from transferlm.experiments.peak_memory import PeakMemory
 from transferlm.measure.intervals import Interval, paired_gain
+from transferlm.measure.peak_memory import PeakMemory
 
 __all__ = ["FORGETTING", "GAIN", "Bench", "Judged", "Setup", "in_blocks", "made", "pretrained"]
 

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transferlm import combinations, models, strategies, tasks, updates
     from transferlm.experiments.compare import Comparison, Plan, compare
+    from transferlm.experiments.stream import stream
+    from transferlm.experiments.stream_result import Stream
     from transferlm.lifecycle import (
         combine,
         compress,
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
         load_tasks,
         pretrain,
         read,
+        rollback,
         transfer,
         untrained,
         update,
+        versions_of,
         with_cache,
         with_dynamic_evaluation,
         with_posterior,
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from transferlm.tasks.base import Examples
     from transferlm.text import tokenizers
     from transferlm.text.corpus import Corpus
+    from transferlm.text.dated import Period, read_periods
 
 __version__ = "0.1.0"
 
@@ -66,7 +71,9 @@ _HOMES = {
     "Corpus": "text.corpus",
     "Examples": "tasks.base",
     "Model": "models.base",
+    "Period": "text.dated",
     "Plan": "experiments.compare",
+    "Stream": "experiments.stream_result",
     "TaskModel": "task_model",
     "TaskModels": "task_models",
     "combine": "lifecycle",
@@ -79,10 +86,14 @@ _HOMES = {
     "load_tasks": "lifecycle",
     "pretrain": "lifecycle",
     "read": "lifecycle",
+    "read_periods": "text.dated",
+    "rollback": "lifecycle",
+    "stream": "experiments.stream",
     "tensorboard": "neural.tensorboard",
     "transfer": "lifecycle",
     "untrained": "lifecycle",
     "update": "lifecycle",
+    "versions_of": "lifecycle",
     "with_cache": "lifecycle",
     "with_dynamic_evaluation": "lifecycle",
     "with_posterior": "lifecycle",
@@ -102,7 +113,9 @@ __all__ = [
     "Corpus",
     "Examples",
     "Model",
+    "Period",
     "Plan",
+    "Stream",
     "TaskModel",
     "TaskModels",
     "combinations",
@@ -117,7 +130,10 @@ __all__ = [
     "models",
     "pretrain",
     "read",
+    "read_periods",
+    "rollback",
     "strategies",
+    "stream",
     "tasks",
     "tensorboard",
     "tokenizers",
@@ -125,6 +141,7 @@ __all__ = [
     "untrained",
     "update",
     "updates",
+    "versions_of",
     "with_cache",
     "with_dynamic_evaluation",
     "with_posterior",

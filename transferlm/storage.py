@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from transferlm import launched
+from transferlm.atomic import exchange
 from transferlm.errors import ModelFolderError
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Lineage",
     "file_hash",
     "open_folder",
+    "put_in_place",
     "refuse_occupied",
     "save_tensors",
     "versions",
@@ -122,7 +125,7 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
             return
         _flush(scratch)
         scratch.chmod(0o755)
-        _put_in_place(scratch, target)
+        put_in_place(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -152,9 +155,15 @@ def _flush(folder: Path) -> None:
                 os.fsync(handle.fileno())
 
 
-def _put_in_place(scratch: Path, target: Path) -> None:
+def put_in_place(scratch: Path, target: Path) -> None:
+    """Let a whole folder take another's place, in one step where the system can; the other's remains are the caller's.
+
+    Where it can't, a kill between two steps leaves the other one hidden beside its place: `open_folder` says where.
+    """
     if not target.exists():
         scratch.rename(target)
+        return
+    if exchange(scratch, target):
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
     target.rename(aside / "model")
@@ -293,7 +302,9 @@ def open_folder(path: str | Path, depth: int = 0) -> Folder:
     """
     place = Path(path)
     if not place.is_dir():
-        raise ModelFolderError(f"{place} is no folder: give the folder that a model was saved in")
+        left = next(place.absolute().parent.glob(f".{glob.escape(place.name)}.*.old/model"), None)
+        told = "give the folder that a model was saved in" if left is None else f"it was being replaced, rename {left}"
+        raise ModelFolderError(f"{place} is no folder: {told}")
     for file in () if depth else place.rglob("*"):
         _refuse_climbing(place, file)
     folder = Folder(place, {}, depth)

@@ -49,7 +49,8 @@ def test_it_writes_the_updated_model_and_tells_what_happened(run: Run, desk: Pat
 def test_the_document_has_these_fields_and_no_others(run: Run, desk: Path) -> None:
     words = ("update", "lm", "new.txt", "--method", "continued_pretraining", "--steps", "5", "-o", "out", "--json")
     alone = json.loads(run(*words).out)
-    assert set(alone) == {"old", "new", "accepted"}
+    assert set(alone) == {"old", "new", "accepted", "share", "cost", "would_pass"}
+    assert set(alone["cost"]) == {"seconds", "peak_bytes", "device_bytes", "added_bytes"}
     assert alone["old"] is None
     assert set(alone["new"]) == {"before", "after"}
     assert alone["accepted"] is True

@@ -74,11 +74,12 @@ def test_new_text_is_learnt_and_old_text_forgotten_and_both_are_told(
     assert report.old is not None
     assert report.new.rise < 0 < report.old.rise
     assert report.accepted
-    assert report.as_json() == {
-        "old": {"before": report.old.before.nats, "after": report.old.after.nats},
-        "new": {"before": report.new.before.nats, "after": report.new.after.nats},
-        "accepted": True,
-    }
+    told = report.as_json()
+    assert told["old"] == {"before": report.old.before.nats, "after": report.old.after.nats}
+    assert told["new"] == {"before": report.new.before.nats, "after": report.new.after.nats}
+    assert told["accepted"] is True
+    assert told["share"] == 1
+    assert told["would_pass"] is None
     assert made.lineage.scores["old_loss_after"] == report.old.after.nats
     assert [d["name"] for d in made.lineage.data] == [
         "72 texts in memory (train)",
@@ -134,7 +135,8 @@ def test_an_encoder_without_a_loss_of_its_own_is_not_measured(bert_folder: Path,
     method = tl.updates.ContrastivePretraining(steps=1)
     _, report = tl.update(model, review_texts, method, old=OTHER)
     assert report.new is report.old is None
-    assert report.as_json() == {"old": None, "new": {"before": None, "after": None}, "accepted": True}
+    told = report.as_json()
+    assert (told["old"], told["new"], told["accepted"]) == (None, {"before": None, "after": None}, True)
     assert "no loss of its own" in str(report)
     with pytest.raises(UnsupportedError, match="can't be measured"):
         tl.update(model, review_texts, method, old=OTHER, max_forgetting=0.02)

@@ -21,6 +21,8 @@ COMMANDS = {
     "pretrain": "Train a model on text from scratch.",
     "find-learning-rate": "Try rising learning rates on a model before it is pretrained.",
     "update": "Teach a model new text without labels, and measure what it forgot.",
+    "stream": "Keep a model current over dated text, and measure it at every step.",
+    "rollback": "Put an earlier version of a model back.",
     "transfer": "Turn a model and labelled examples into a task model.",
     "combine": "Make one model of several.",
     "evaluate": "Score a task model on labelled examples, a language model on text, word vectors on word pairs.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,7 @@ from transferlm.cli.shared import everywhere, show_json
 
 if TYPE_CHECKING:
     from transferlm.storage import Folder
+    from transferlm.versions import Version
 
 _FOREIGN = ("model_type", "architectures", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings")
 """What is worth telling of a configuration that another library wrote."""
@@ -24,13 +25,14 @@ def command(folder: str, as_json: bool, seed: int) -> None:  # noqa: ARG001
     from dataclasses import asdict
 
     from transferlm import sources, storage
+    from transferlm.versions import versions_of
 
     opened = storage.open_folder(sources.locate(folder))
-    lineage = asdict(opened.lineage())
+    lineage, earlier = asdict(opened.lineage()), versions_of(opened.path)
     if as_json:
-        show_json({"manifest": opened.manifest, "lineage": lineage})
+        show_json({"manifest": opened.manifest, "lineage": lineage, "versions": [each.as_json() for each in earlier]})
         return
-    lines = [*_what(folder, opened), "", "Its story, the last step first:", *_story(lineage)]
+    lines = [*_what(folder, opened), *_versions(earlier), "", "Its story, the last step first:", *_story(lineage)]
     click.echo("\n".join(lines))
 
 
@@ -56,6 +58,13 @@ def _what(shown: str, folder: Folder) -> Iterator[str]:
 def _predicted(task: dict[str, Any]) -> str:
     labels = ", ".join(str(label) for label in task.get("labels", ()))
     return f"{task.get('name')}{': ' if labels else ''}{labels}"
+
+
+def _versions(earlier: Sequence[Version]) -> Iterator[str]:
+    """What `transferlm rollback` can put back, and what keeping it takes."""
+    for each in reversed(earlier):
+        size = f"{each.bytes / 1e6:,.1f} MB on disk"
+        yield f"  earlier version {each.number}: {each.step}{_when(each.time)}, {size}"
 
 
 def _story(lineage: dict[str, Any], indent: str = "  ") -> Iterator[str]:

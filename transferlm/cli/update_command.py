@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import click
 
 from transferlm.cli.plugs import Plug, PluggedCommand, built
@@ -12,6 +14,20 @@ class _Command(PluggedCommand):
     plugs = (Plug("method", "updates"),)
 
 
+class _Share(click.ParamType[Any]):
+    """A number between 0 and 1, or the word that says to look for it."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "fit":
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor fit", param, ctx)
+
+
 @click.command("update", cls=_Command)
 @click.argument("folder")
 @click.argument("new", nargs=-1, required=True)
@@ -19,6 +35,8 @@ class _Command(PluggedCommand):
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write the updated model to.")
 @click.option("--old", multiple=True, help="Text of the kind it knew before, to measure what it forgot; repeatable.")
 @click.option("--max-forgetting", type=click.FloatRange(0), help="Largest rise of the old text's loss: 0.02 is 2%.")
+@click.option("--step-share", type=_Share(), help="Share of the update's step to take: 0.5, or fit for what passes.")
+@click.option("--versions", type=click.IntRange(0), help="Versions of the model at -o to keep, 3 unless said.")
 @click.option("--max-length", type=click.IntRange(3), help="Tokens of a text that are read.")
 @click.option("--column", help="The column that holds the text, for tables.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Character encoding of the text.")
@@ -31,6 +49,8 @@ def command(
     output: str,
     old: tuple[str, ...],
     max_forgetting: float | None,
+    step_share: float | Literal["fit"] | None,
+    versions: int | None,
     max_length: int | None,
     column: str | None,
     encoding: str,
@@ -40,12 +60,15 @@ def command(
     """Teach the model in FOLDER (or a fetched or hub name) the texts of NEW: files, tables, folders, or - .
 
     A part of the text is held out and scored before and after. Where the old text's loss rises by more than
-    --max-forgetting, nothing is written. Interrupted, the same command goes on where it stopped, to the same bits.
+    --max-forgetting, nothing is written, and which --step-share would have passed is said. A model that stands at -o
+    (FOLDER itself, say) is kept as a version: `transferlm rollback` puts it back. Interrupted, the same command goes on
+    where it stopped, to the same bits.
     """
     from transferlm import lifecycle
     from transferlm.errors import ForgettingError
     from transferlm.storage import refuse_occupied
     from transferlm.text.corpus import Corpus
+    from transferlm.versions import KEEP, replacing
 
     refuse_occupied(output)
     model = lifecycle.load(folder, **({"max_length": max_length} if max_length else {}))
@@ -54,8 +77,9 @@ def command(
     way = built("updates", "method", method)
     try:
         with kept_state(output) as state:
-            updated = lifecycle.update(model, texts, way, known, max_forgetting, seed, state)
-            updated.model.save(output)
+            updated = lifecycle.update(model, texts, way, known, max_forgetting, seed, state, step_share)
+            with replacing(output, KEEP if versions is None else versions):
+                updated.model.save(output)
     except ForgettingError as error:
         if as_json and isinstance(error.report, lifecycle.Report):
             show_json(error.report.as_json())

@@ -6,18 +6,17 @@ import base64
 import hashlib
 import json
 import math
-import os
 import re
 import time
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from transferlm.atomic import replace_file
 from transferlm.errors import DataError, SettingError
 from transferlm.experiments.cells import Cell
 from transferlm.experiments.wording import sized
@@ -96,18 +95,9 @@ class CellStore:
             SettingError: The folder can't be written (a full disk, say).
         """
         path = self._path(key)
-        partial = path.with_name(f".{key}.{os.getpid()}.partial")
-        content = _to_json(cell, key)
         try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(self.folder)
+            replace_file(path, _to_json(cell, key))
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
             raise self._unusable(error) from None
 
     def _path(self, key: str) -> Path:
@@ -117,17 +107,6 @@ class CellStore:
 
     def _unusable(self, error: OSError) -> SettingError:
         return SettingError(f"{self.folder}: finished cells can't be kept here ({error.strerror}); name another folder")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut; Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _to_json(cell: Cell, key: str) -> bytes:

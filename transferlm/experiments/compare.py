@@ -16,11 +16,11 @@ from transferlm.experiments.cell_store import CellStore, key_of
 from transferlm.experiments.cells import Cell
 from transferlm.experiments.gains import Gain, gains
 from transferlm.experiments.pairings import Pairing, named, no_baseline, pairings
-from transferlm.experiments.peak_memory import PeakMemory
 from transferlm.experiments.pools import cleaned, drawn
 from transferlm.experiments.remembered import Remembered
 from transferlm.experiments.verdict import Verdict, verdict
 from transferlm.experiments.wording import sized, unit_of
+from transferlm.measure.peak_memory import PeakMemory
 from transferlm.models.base import Encoder, FromScratch, GradientTrained, Model, Trainable
 from transferlm.progress import Progress, say
 from transferlm.strategies.base import Strategy

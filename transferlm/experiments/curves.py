@@ -122,8 +122,11 @@ def styles(arms: Sequence[Arm]) -> dict[tuple[str, str], Style]:
     return found
 
 
-def linear_axis(values: Sequence[float], start: float, end: float, signed: bool = False, steps: int = 6) -> Axis:
-    """An axis of scores (or of gains, when `signed`) around `values`: some `steps` round ticks in percent.
+def linear_axis(
+    values: Sequence[float], start: float, end: float, signed: bool = False, steps: int = 6, scale: float = 100
+) -> Axis:
+    """An axis of scores (or of gains, when `signed`) around `values`: some `steps` round ticks in percent (`scale` 100)
+    or as they are (1).
 
     >>> [tick.text for tick in linear_axis([0.62, 0.91], 0, 100).ticks]
     ['60', '65', '70', '75', '80', '85', '90', '95']
@@ -135,10 +138,10 @@ def linear_axis(values: Sequence[float], start: float, end: float, signed: bool 
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
     axis = Axis(first * step, last * step, start, end, logarithmic=False)
-    digits = 0 if step > 0.0099 else 1
+    digits = max(0, math.ceil(-math.log10(step * scale) - 1e-9))
     sign = "+" if signed else ""
     ticks = [
-        Tick(axis.at(count * step), f"{100 * count * step:{sign if count else ''}.{digits}f}")
+        Tick(axis.at(count * step), f"{scale * count * step:{sign if count else ''}.{digits}f}")
         for count in range(first, last + 1)
     ]
     return replace(axis, ticks=tuple(ticks))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferlm.errors import SettingError
 from transferlm.experiments.cells import Cell, by_arm
 from transferlm.experiments.gains import BASELINE, Gain, bands, judged_by
 from transferlm.experiments.page import Facts, best_first, mean_of_cells, page
+from transferlm.experiments.templates import write_page
 from transferlm.experiments.verdict import Verdict
 from transferlm.experiments.wording import megabytes, name_of_metric, signed_points, spent, tabled, titled, unit_of
 
@@ -42,24 +40,7 @@ def write_report(
     Raises:
         SettingError: The file can't be written.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    shown = template.render(page(title, cells, gains, verdict, facts, bands(cells)))
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(shown)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise SettingError(f"{target}: the report can't be written ({error.strerror}); name another file") from None
+    write_page(path, "report.html", page(title, cells, gains, verdict, facts, bands(cells)))
 
 
 def result_json(cells: Sequence[Cell], gains: Sequence[Gain], verdict: Verdict, facts: Facts) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from transferlm.lifecycle.opening import (
 )
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
 from transferlm.measure.forgetting import Report
+from transferlm.versions import rollback, versions_of
 
 __all__ = [
     "Report",
@@ -33,11 +34,13 @@ __all__ = [
     "pretrain",
     "read",
     "reading_of",
+    "rollback",
     "sources_of",
     "task_model",
     "tasks_of",
     "transfer",
     "untrained",
+    "versions_of",
     "update",
     "with_cache",
     "with_dynamic_evaluation",

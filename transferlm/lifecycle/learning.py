@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from transferlm import catalog, storage
 from transferlm.combinations.base import Combination
+from transferlm.errors import SettingError, UnsupportedError
 from transferlm.launched import alone
+from transferlm.measure.cost import Meter
 from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import finite, score
+from transferlm.measure.step import Step, step_between
 from transferlm.models.base import CountBased, Model, SelfSupervised, Trainable, able, require
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
@@ -77,6 +81,7 @@ def update(
     max_forgetting: float | None = None,
     seed: int = 0,
     checkpoints: str | Path | None = None,
+    step_share: float | Literal["fit"] | None = None,
 ) -> Updated:
     """A model that has learnt from new text without labels; the model given is left as it was.
 
@@ -91,23 +96,68 @@ def update(
         max_forgetting: Largest relative rise of the loss on the old text: 0.02 is 2%.
         seed: Decides every random choice.
         checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
+        step_share: How much of the update's step is taken, above 0 and 1 at the most: weights (or counts) go back
+            towards those of `model`. `fit` takes the largest share that `max_forgetting` lets pass, to a 64th.
 
     Raises:
-        ForgettingError: The loss on the old text rose by more than that.
-        UnsupportedError: The method does not suit the model, or forgetting is limited and can't be measured.
-        SettingError: Forgetting is limited and no old text is given.
+        ForgettingError: The loss on the old text rose by more than that; the message says which share of the step would
+            have passed.
+        UnsupportedError: The method does not suit the model, forgetting is limited and can't be measured, or the step
+            can't be divided.
+        SettingError: Forgetting is limited and no old text is given, or a share is fitted and forgetting not limited.
     """
     body = body_of(model)
     require(body, method.requires, catalog.name_of(method))
     new, old = Corpus.of(new), None if old is None else Corpus.of(old)
-    gate, state = Gate(new, old, max_forgetting, seed), _path(checkpoints)
+    gate, state, meter = Gate(new, old, max_forgetting, seed), _path(checkpoints), Meter()
+    _check_share(step_share, gate)
     part = new if method.unlearns else gate.new.train
-    made = method.update(body, part, gate.rehearsed, seed, state, measure=gate.measure)
-    report = gate.judge()
+    with meter:
+        made = method.update(body, part, gate.rehearsed, seed, state, measure=meter.around(gate.measure))
+    made, report = _passed(gate, body, made, step_share)
     if method.exact and part is not new:
-        made = method.update(body, new, gate.rehearsed, seed, state)
+        with meter:
+            whole = method.update(body, new, gate.rehearsed, seed, state)
+        made = whole if report.share == 1 else _divided(body, whole).at(report.share)
+    if report.share < 1:
+        made.lineage.scores["share of the step"] = report.share
     gate.tell(made.lineage, report)
-    return Updated(made, report)
+    return Updated(made, replace(report, cost=meter.cost(body, made)))
+
+
+def _check_share(share: float | Literal["fit"] | None, gate: Gate) -> None:
+    if share == "fit":
+        if gate.limit is None:
+            raise SettingError("step_share fit looks for the largest share that passes: give max_forgetting too")
+    elif share is not None and not 0 < share <= 1:
+        raise SettingError(f"step_share {share}: give a number above 0 and at most 1, or fit")
+
+
+def _passed(gate: Gate, before: Model, made: Model, share: float | Literal["fit"] | None) -> tuple[Model, Report]:
+    """The model that passes the gate, and its report; or the refusal."""
+    report = gate.judge()
+    if isinstance(share, float | int) and share < 1:
+        made = _divided(before, made).at(share)
+        report = gate.judge_again(made, share)
+    if report.accepted:
+        return made, report
+    step = step_between(before, made)
+    passing = None if step is None else gate.largest_share(step)
+    if share == "fit" and passing is not None:
+        return passing
+    if passing is not None and report.share < 1:
+        passing = passing[0], replace(passing[1], share=passing[1].share * report.share)
+    raise gate.refusal(report, None if passing is None else passing[1], step is not None)
+
+
+def _divided(before: Model, after: Model) -> Step:
+    step = step_between(before, after)
+    if step is None:
+        raise UnsupportedError(
+            f"no share of this update can be taken: there are no models between a {before.family} model and what it"
+            " became; leave step_share out"
+        )
+    return step
 
 
 @overload

@@ -3,43 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transferlm.errors import ForgettingError, SettingError, UnsupportedError
+from transferlm.measure.cost import Cost
 from transferlm.measure.held_out import Change, HeldOut, Loss, held_out
 from transferlm.measure.language import finite
+from transferlm.measure.step import Step
 from transferlm.models.base import Model
+from transferlm.progress import track
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
 
 __all__ = ["Gate", "Report"]
 
 
+SEARCHES = 6
+"""Halvings of the step when the largest share that passes is looked for: it is known to a 64th."""
+
+
 @dataclass(frozen=True)
 class Report:
-    """What an update did to texts that it never trained on.
+    """What an update did to texts that it never trained on, and what it cost.
 
     Attributes:
         new: Loss on texts of the new kind before and after; None where it was not measured.
         old: The same for the old kind.
         accepted: Whether the update stands; False only where it forgot more than was allowed.
         remarks: Why something was not measured.
+        share: Share of the update's step that was taken.
+        would_pass: After a refusal: the largest share of the same step that passes, and what it would do; None where
+            none passes, or the step can't be divided.
+        cost: Time, memory and added size; None before they are known.
     """
 
     new: Change | None
     old: Change | None
     accepted: bool
     remarks: tuple[str, ...]
+    share: float = 1.0
+    would_pass: Report | None = None
+    cost: Cost | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """By how many nats a token the loss on the new text fell; None where it was not measured or is infinite."""
+        return None if self.new is None else finite(self.new.before.nats - self.new.after.nats)
 
     def as_json(self) -> dict[str, Any]:
-        """`old` (or null), `new`, `accepted`; losses in nats a token, null where infinite or not measured."""
+        """`old` (or null), `new`, `accepted`, `share`, `cost` and `would_pass` (or null); losses in nats a token, null
+        where infinite or not measured.
+        """
         new = self.new.as_json() if self.new else {"before": None, "after": None}
-        return {"old": self.old.as_json() if self.old else None, "new": new, "accepted": self.accepted}
+        return {
+            "old": self.old.as_json() if self.old else None,
+            "new": new,
+            "accepted": self.accepted,
+            "share": self.share,
+            "cost": self.cost.as_json() if self.cost else None,
+            "would_pass": self.would_pass.as_json() if self.would_pass else None,
+        }
 
     def __str__(self) -> str:
         lines = [f"{kind} text: {change or 'not measured'}" for kind, change in (("new", self.new), ("old", self.old))]
-        return "\n".join([*lines, *self.remarks])
+        lines += [f"share of the step taken: {self.share:.3g}"] * (self.share < 1)
+        return "\n".join([*lines, *self.remarks, *([f"cost: {self.cost}"] if self.cost else [])])
 
 
 class Gate:
@@ -85,11 +114,13 @@ class Gate:
             told = _unmeasured(self.old) if loss is None else "the old text has probability 0 before the update already"
             raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {told}")
 
-    def judge(self) -> Report:
-        """The report of both measurements.
+    def judge(self, share: float = 1.0) -> Report:
+        """The report of both measurements, accepted or not.
+
+        Args:
+            share: Share of the step that the model measured last has taken.
 
         Raises:
-            ForgettingError: The loss on the old text rose by more than the limit.
             UnsupportedError: Forgetting is limited and can't be measured.
         """
         before, after = self._losses
@@ -99,15 +130,46 @@ class Gate:
         ]
         if self.limit is not None and changes[-1] is None:
             raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_OTHER_WORDS}")
-        report = self._report(changes)
-        if not report.accepted and report.old is not None:
-            raise ForgettingError(
-                f"refused: the loss on held-out old text rose by {report.old.rise:.2%} ({report.old.before.nats:.4f}"
-                f" to {report.old.after.nats:.4f} nats a token), more than the {self.limit:.2%} allowed; nothing is"
-                " written: take fewer steps, a lower learning rate, or a higher limit",
-                report,
-            )
-        return report
+        return self._report(changes, share)
+
+    def judge_again(self, model: Model, share: float) -> Report:
+        """The report with another model in the place of the one that was measured after the update."""
+        self._losses = self._losses[:1]
+        self.measure(model)
+        return self.judge(share)
+
+    def largest_share(self, step: Step) -> tuple[Model, Report] | None:
+        """The largest share of a step that passes, to a 64th: its model and report; None where none does.
+
+        The loss on the old text is taken to rise along the step: the share is found by halving, and what is returned
+        has been measured. It is chosen on the very texts that the report is about, one number on hundreds of texts.
+        """
+        low, high, found = 0.0, 1.0, None
+        for _ in track(range(SEARCHES), "searching a share of the step that passes", unit="shares"):
+            share = (low + high) / 2
+            model = step.at(share)
+            report = self.judge_again(model, share)
+            if report.accepted:
+                low, found = share, (model, report)
+            else:
+                high = share
+        return found
+
+    def refusal(self, report: Report, passing: Report | None, divisible: bool) -> ForgettingError:
+        """Why an update is refused, and which setting would have passed."""
+        assert report.old is not None
+        if passing is not None:
+            advice = f"the same run passes with --step-share {passing.share:.3g}: {_what_passes(report, passing)}"
+        elif divisible:
+            advice = f"not even a {2**SEARCHES}th of its step passes: look at the new text, or allow more"
+        else:
+            advice = "take fewer steps, a lower learning rate, or a higher limit"
+        return ForgettingError(
+            f"refused: the loss on held-out old text rose by {report.old.rise:.2%} ({report.old.before.nats:.4f}"
+            f" to {report.old.after.nats:.4f} nats a token), more than the {self.limit:.2%} allowed; nothing is"
+            f" written: {advice}",
+            replace(report, would_pass=passing),
+        )
 
     def tell(self, lineage: Lineage, report: Report) -> None:
         """Put what was measured, and on what, into a model's story."""
@@ -121,7 +183,7 @@ class Gate:
                 known = {f"{kind}_{name}_{when}": figure for name, figure in figures.items() if figure is not None}
                 lineage.scores |= known
 
-    def _report(self, changes: Sequence[Change | None]) -> Report:
+    def _report(self, changes: Sequence[Change | None], share: float) -> Report:
         old = changes[1] if self.old is not None else None
         remarks = [
             _unmeasured(part) if loss is None else _OTHER_WORDS
@@ -131,13 +193,24 @@ class Gate:
         if self.old is None:
             remarks.append("no old text was given, so forgetting was not measured")
         accepted = self.limit is None or (old is not None and old.rise <= self.limit)
-        return Report(changes[0], old, accepted, tuple(dict.fromkeys(remarks)))
+        return Report(changes[0], old, accepted, tuple(dict.fromkeys(remarks)), share)
 
 
 _OTHER_WORDS = (
     "the vocabulary is closed and has changed, so that losses before and after are not of the same tokens: open it"
     " (open_vocabulary) to have them compared"
 )
+
+
+def _what_passes(report: Report, passing: Report) -> str:
+    """What a share of the step does to both texts, beside the whole step."""
+    assert passing.old is not None
+    told = f"old text {passing.old.rise:+.2%}"
+    if report.gain is None or passing.gain is None:
+        return told
+    if report.gain <= 0:
+        return f"{told}; the held-out new text gains nothing from the whole step"
+    return f"{told}, {passing.gain / report.gain:.0%} of the new text's gain kept"
 
 
 def _unmeasured(part: HeldOut) -> str:

@@ -87,15 +87,15 @@ class HeldOut:
         return {"name": f"{self.name} (held out)", "hash": Corpus(self.texts).hash, "texts": len(self.texts)}
 
 
-def held_out(corpus: Corpus, seed: int = 0) -> HeldOut:
-    """Keep a twentieth of the texts aside, a thousand at the most, and leave out those that also stand in the rest.
+def held_out(corpus: Corpus, seed: int = 0, share: float = SHARE) -> HeldOut:
+    """Keep a share of the texts aside, a thousand at the most, and leave out those that also stand in the rest.
 
     A corpus of one text is all training: nothing can be kept aside.
     """
     count = corpus.survey().texts
     if count < 2:
         return HeldOut(corpus.name, corpus, ())
-    train, held = corpus.held_out(min(SHARE, MOST / count), seed)
+    train, held = corpus.held_out(min(share, MOST / count), seed)
     return HeldOut(corpus.name, train, _unseen(list(held), train))
 
 

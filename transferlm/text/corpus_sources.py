@@ -20,7 +20,7 @@ from transferlm.progress import Progress, say
 from transferlm.text.files import Meter, existing, numbered_lines, refuse_half_characters
 from transferlm.text.readers import column_names, format_of, read_rows
 
-__all__ = ["Source", "Table", "opened"]
+__all__ = ["Source", "Table", "opened", "text_files"]
 
 _TEXT_ENDINGS = {".txt", ".text", ".md", ".tokens", ".raw", ""}
 """Endings of the files in a folder that are read as text (before `.gz`)."""
@@ -161,16 +161,21 @@ def _is_table(path: Path) -> bool:
     return kind is not None and not (kind == "fasttext" and ".ft" not in path.suffixes)
 
 
-def _folder(folder: Path, column: str | None, encoding: str) -> list[Source]:
-    taken: list[Source] = []
+def text_files(folder: Path, tables: bool = False) -> list[Path]:
+    """The text files of a folder (and its tables, if asked for), sorted by path; what is left out is said.
+
+    Raises:
+        DataError: There is none.
+    """
+    taken: list[Path] = []
     left: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if hidden or not path.is_file():
             continue
         ending = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
-        if ending.lower() in _TEXT_ENDINGS or (column is not None and _is_table(path)):
-            taken.append(_file(path, column, encoding))
+        if ending.lower() in _TEXT_ENDINGS or (tables and _is_table(path)):
+            taken.append(path)
         else:
             left[ending] += 1
     kinds = ", ".join(f"{number} {ending}" for ending, number in sorted(left.items()))
@@ -179,3 +184,7 @@ def _folder(folder: Path, column: str | None, encoding: str) -> list[Source]:
     if left:
         say(f"{folder}: files that are no text were left out ({kinds})")
     return taken
+
+
+def _folder(folder: Path, column: str | None, encoding: str) -> list[Source]:
+    return [_file(path, column, encoding) for path in text_files(folder, tables=column is not None)]

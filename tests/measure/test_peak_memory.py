@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from transferlm.experiments import peak_memory
-from transferlm.experiments.peak_memory import PeakMemory
+from transferlm.measure import peak_memory
+from transferlm.measure.peak_memory import PeakMemory
 
 MEGABYTE = 1_000_000
 
