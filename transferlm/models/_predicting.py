@@ -63,7 +63,8 @@ _KEPT: WeakKeyDictionary[nn.Module, tuple[Any, TransformerWeights | None, dict[s
 
 def precisions_of(module: nn.Module) -> tuple[str, ...]:
     """What the body can be computed in here, the quickest first; nothing where it is of another kind."""
-    if _kept(module)[0] is None:
+    known = _KEPT.get(module)
+    if (known[1] if known else _kept(module)[0]) is None:
         return ()
     native = {"int8": has_int8(), "bf16": has_bfloat16("cpu"), "fp32": True}
     return tuple(name for name in _MAKERS if native[name])
@@ -77,9 +78,6 @@ def pooled(
     Raises:
         SettingError: The precision is none that this machine and body can do.
     """
-    able = precisions_of(model.module)
-    if precision not in able:
-        raise SettingError(f"precision {precision!r}: this model on this machine can do {', '.join(able) or 'none'}")
     passes = _passes(model.module, precision)
     if not whole and all(isinstance(text, str) for text in texts):
         ids = tokenizer.encode_ids([text for text in texts if isinstance(text, str)], model.max_length)
@@ -135,14 +133,17 @@ def _pool(states: torch.Tensor, rows: PackedRows, pooling: str) -> np.ndarray:
 def _kept(module: nn.Module) -> tuple[TransformerWeights | None, dict[str, Passes]]:
     """The body's weights and the passes made of them, made anew once the weights have changed."""
     state = [(weight.data_ptr(), weight._version) for weight in module.parameters()]
-    if module not in _KEPT or _KEPT[module][0] != state:
-        _KEPT[module] = (state, packed_weights(module), {})
-    return _KEPT[module][1:]
+    known = _KEPT.get(module)
+    if known is None or known[0] != state:
+        known = _KEPT[module] = (state, packed_weights(module), {})
+    return known[1:]
 
 
 def _passes(module: nn.Module, precision: str) -> Passes:
     weights, made = _kept(module)
-    assert weights is not None
+    if weights is None or precision not in precisions_of(module):
+        able = ", ".join(precisions_of(module)) or "none"
+        raise SettingError(f"precision {precision!r}: this model on this machine can do {able}")
     if precision not in made:
         with torch.inference_mode():
             made[precision] = _MAKERS[precision](weights)
