@@ -32,8 +32,8 @@ from record import Record
 import transferlm as tl
 from transferlm.experiments.remembered import Remembered
 from transferlm.measure.intervals import paired_gain
+from transferlm.text.draws import draw
 from transferlm.text.files import numbered_lines
-from transferlm.text.splits import draw
 
 LABELS, SEEDS, WIDTH = 500, 5, 100
 ENGLISH_REVIEWS, STEPS = 10_000, 150

@@ -66,7 +66,8 @@ def untrained(trial: Trial) -> Model:
 
 def term_weights(_: Trial) -> Model:
     """TF-IDF of words and pairs of words, in Chinese of characters."""
-    return tl.models.TfIdf()
+    model: Model = tl.models.TfIdf()
+    return model
 
 
 def _own(strategy: Strategy, start: Callable[[Trial], Model] = pretrained) -> Arm:

@@ -60,7 +60,7 @@ class Trial:
 def setfit(trial: Trial) -> np.ndarray:
     """SetFit at its defaults (one epoch over all pairs); with many labels its pairs capped at 20 a text and kind."""
     from datasets import Dataset
-    from setfit import SetFitModel, Trainer, TrainingArguments
+    from setfit import SetFitModel, Trainer, TrainingArguments  # type: ignore[import-not-found]
 
     capped = {"num_iterations": 20} if trial.labels > SHORT else {}
     rows = Dataset.from_dict({"text": list(trial.train.texts), "label": trial.train.targets.tolist()})
@@ -95,7 +95,8 @@ def trainer(trial: Trial, **options: Any) -> np.ndarray:
         with trial.training():
             worker = Trainer(model=model, args=settings, train_dataset=rows(trial.train), processing_class=tokenizer)
             worker.train()
-        return np.asarray(worker.predict(rows(trial.test)).predictions).argmax(axis=1)
+        scores = np.asarray(worker.predict(rows(trial.test)).predictions)
+        return np.asarray(scores.argmax(axis=1))
 
 
 def trainer_best(trial: Trial) -> np.ndarray:
@@ -129,12 +130,12 @@ def nb_svm(trial: Trial) -> np.ndarray:
             weights = machine.coef_[0]
             weights = 0.75 * np.abs(weights).mean() + 0.25 * weights
             scores.append(unseen.multiply(ratio) @ weights + machine.intercept_[0])
-    return np.stack(scores, axis=1).argmax(axis=1)
+    return np.asarray(np.stack(scores, axis=1).argmax(axis=1))
 
 
 def fasttext(trial: Trial) -> np.ndarray:
     """The classifier of fastText with the settings of its own tutorial: pairs of words, 25 epochs, rate 1."""
-    import fasttext as library
+    import fasttext as library  # type: ignore[import-not-found]
 
     def line(text: Any) -> str:
         return " ".join(text if trial.chinese else str(text).split()).replace("__label__", "label")
@@ -164,7 +165,7 @@ def _silence() -> Iterator[None]:
     """Their bars and tables would tear ours apart."""
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         yield

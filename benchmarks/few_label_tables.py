@@ -33,7 +33,8 @@ class Table:
         self.cells: dict[tuple[str, str, int], list[Cell]] = {}
         for cell in cells:
             self.cells.setdefault((cell.strategy, cell.source, cell.labels), []).append(cell)
-        self.arms, self.sets = (list(dict.fromkeys(key[place] for key in self.cells)) for place in (0, 1))
+        self.arms = list(dict.fromkeys(arm for arm, _, _ in self.cells))
+        self.sets = list(dict.fromkeys(name for _, name, _ in self.cells))
         self.sizes = sorted({key[2] for key in self.cells})
 
     def __str__(self) -> str:
@@ -80,7 +81,8 @@ class Table:
         if not {cell.seed for cell in ours} & {cell.seed for cell in theirs}:
             return None
         pairs = same_seeds(ours, theirs)
-        return paired_gain(*(np.stack([cell.correct for cell in side]).astype(float) for side in pairs))
+        one, other = (np.stack([cell.contributions["accuracy"] for cell in side]) for side in pairs)
+        return paired_gain(one, other)
 
     def _pairs(self, size: int) -> dict[str, tuple[list[Cell], list[Cell]]]:
         """Data set -> our cells and the peer's of the same draws, where there are any."""

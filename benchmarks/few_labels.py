@@ -39,8 +39,8 @@ from transferlm.experiments.machine import machine
 from transferlm.progress import Progress, say
 from transferlm.storage import versions
 from transferlm.tasks.base import Examples
+from transferlm.text.draws import draw
 from transferlm.text.duplicates import keep_first, leaks, near_duplicates
-from transferlm.text.splits import draw
 
 ENGLISH = ("trec", "cr", "mr", "sst2", "sst5")
 CHINESE = "chnsenticorp"
@@ -114,8 +114,7 @@ def cell_of(data: Data, arm: str, trial: Trial, predicted: np.ndarray, load: flo
         seconds=trial.spent["train_seconds"],
         peak_bytes=0,
         targets=data.test.hash,
-        predicted=predicted.astype(np.int32),
-        correct=right,
+        contributions={"accuracy": right.astype(np.float64)},
         extras={**trial.spent, "training_rows": len(trial.train), "load": load, "machine": machine()},
     )
 

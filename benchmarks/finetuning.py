@@ -16,6 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -116,7 +117,7 @@ def main() -> int:
     if arguments.quick:
         test = test.subset(np.arange(200))
     folder = sources.fetch("minilm")
-    arms = {
+    arms: dict[str, Callable[[int], dict[str, float]]] = {
         **{name: partial(ours, folder, train, test, strategy) for name, strategy in strategies().items()},
         "Trainer, defaults": lambda seed: trainer(folder, train, test, seed),
         "Trainer, best": lambda seed: trainer(folder, train, test, seed, **BEST),

@@ -23,7 +23,7 @@ from record import Record
 
 import transferlm as tl
 from transferlm.measure.intervals import paired_gain
-from transferlm.text.splits import draw
+from transferlm.text.draws import draw
 
 SIZES, SEEDS = (16, 64), 5
 BASE, HELPED = "pretrained, drawn first layer", "pretrained, GloVe, trained on"

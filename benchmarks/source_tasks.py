@@ -26,7 +26,7 @@ from record import Record
 import transferlm as tl
 from transferlm.experiments.remembered import Remembered
 from transferlm.measure.intervals import paired_gain
-from transferlm.text.splits import draw
+from transferlm.text.draws import draw
 
 POOL, SEEDS = 2000, 5
 ALONE, SIZES, CHAIN_SIZES = ("trec", "cr", "mr", "sst2"), (8, 64), (8, 32)

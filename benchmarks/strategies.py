@@ -3,9 +3,9 @@
     python benchmarks/strategies.py --data DIR [--quick]
 
 MiniLM-L6 on TREC's six classes of questions (`trec-train.csv`, `trec-test.csv` in DIR): 64 labels a class, and all
-5,452, each strategy with the same draws and seeds, the strategies taking turns. Processor time is that of the whole process,
-from tokenising to the task model. Exit code 1 when gradual unfreezing is not cheaper than fine-tuning at 64 labels a
-class, or loses more than two points to it.
+5,452, each strategy with the same draws and seeds, the strategies taking turns. Processor time is that of the whole
+process, from tokenising to the task model. Exit code 1 when gradual unfreezing is not cheaper than fine-tuning at 64
+labels a class, or loses more than two points to it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from transferlm import catalog, sources
 from transferlm.models.base import Model
 from transferlm.seeding import derive
 from transferlm.strategies._training import Tuned
+from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
 
 Cell = dict[str, float]
@@ -41,7 +42,7 @@ def drawn(whole: Examples, labels: int | None, seed: int) -> Examples:
     return whole.subset(np.sort(np.concatenate([rows[:labels] for rows in of_class])))
 
 
-def measured(model: Model, train: Examples, test: Examples, strategy: Any, seed: int) -> Cell:
+def measured(model: Model | TaskModel, train: Examples, test: Examples, strategy: Any, seed: int) -> Cell:
     """Accuracy and processor seconds of one training."""
     started = time.process_time()
     made = tl.transfer(model, train, strategy, seed)
@@ -55,7 +56,7 @@ def compared(quick: bool) -> dict[str, Any]:
     for name in catalog.entries("strategies"):
         kind = catalog.find("strategies", name)
         if issubclass(kind, Tuned):
-            found[name] = kind(**({"epochs": 2, "minimum_steps": 2} if quick else {}))
+            found[name] = kind(epochs=2, minimum_steps=2) if quick else kind()
     return found
 
 

@@ -74,7 +74,7 @@ def test_only_texts_of_the_examples_are_encoded(
             seen.update(texts)
             super().__init__(model, texts, whole)
 
-    monkeypatch.setattr("transferlm.experiments.compare.Remembered", Seen)
+    monkeypatch.setattr("transferlm.experiments.runs.Remembered", Seen)
     train, test = make_examples(40), make_examples(10, seed=3)
     compare(train, test, {"lm": recurrent}, [FeatureExtraction(regularisation=1.0)], Plan((2,), 1))
     assert seen

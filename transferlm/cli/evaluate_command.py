@@ -12,7 +12,10 @@ from transferlm.cli.shared import everywhere, show_json, show_table
 from transferlm.models._caches import CACHES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transferlm.measure.language import LanguageScores
+    from transferlm.measure.language_gain import LanguageGain
     from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import WordScores
     from transferlm.task_model import Scores
@@ -78,6 +81,26 @@ class _Reading:
             added["cache"] = model.hyper_parameters()
         return lifecycle.evaluate(model, texts, context, self.whole_words), added  # type: ignore[return-value]
 
+    def gains(self, model: Any, data: str, against: Sequence[str]) -> dict[str, LanguageGain]:
+        """Other model -> by how much this one is better on the texts, each read alone."""
+        from transferlm import lifecycle
+        from transferlm.measure.language_gain import TextLosses, language_gain
+        from transferlm.models.base import Causal, able
+        from transferlm.task_model import body_of
+
+        if against and (self.dynamic or self.cache or self.context == "stream"):
+            raise click.UsageError(
+                "--against scores each text alone: leave --dynamic, --cache and --context stream out"
+            )
+        if not against:
+            return {}
+        texts = list(self._texts(data)[0])
+        ours, others = TextLosses.of(model, texts), {}
+        for name in against:
+            other = able(body_of(lifecycle.load(name)), Causal, "evaluate --against")
+            others[name] = language_gain(ours, TextLosses.of(other, texts))
+        return others
+
     def _texts(self, data: str) -> tuple[Corpus, Corpus | None]:
         from transferlm.text.corpus import Corpus
 
@@ -110,10 +133,21 @@ class _Reading:
 @click.option("--tune", multiple=True, help="Text to fit these to, none of it in DATA; repeatable.")
 @click.option("--whole-words", is_flag=True, help="For a masked model: hide with a token the later ones of its word.")
 @click.option("--column", help="For a language model: the column that holds the text, for tables.")
+@click.option(
+    "--against", multiple=True, help="Another language model, to say by how much FOLDER is better; repeatable."
+)
 @click.option("--task", help="Which task, by its name, where the folder holds several.")
 @click.option("--encoding", help="For a language model: character encoding of the text.  [default: utf-8]")
 @everywhere
-def command(folder: str, data: str, task: str | None, as_json: bool, seed: int, **reading: Any) -> None:  # noqa: ARG001
+def command(
+    folder: str,
+    data: str,
+    against: tuple[str, ...],
+    task: str | None,
+    as_json: bool,
+    seed: int,  # noqa: ARG001
+    **reading: Any,
+) -> None:
     """Score the model in FOLDER on DATA.
 
     A task model is scored on labelled examples; a language model on plain text: a file with one text a line, .gz too, a
@@ -124,12 +158,14 @@ def command(folder: str, data: str, task: str | None, as_json: bool, seed: int, 
     from transferlm import lifecycle
     from transferlm.measure.pseudo_likelihood import PseudoScores
     from transferlm.measure.word_vectors import read_word_file
-    from transferlm.models.base import WordVectors
+    from transferlm.models.base import Causal, WordVectors
     from transferlm.task_model import TaskModel
 
     several = task is not None or lifecycle.tasks_of(folder)
     model = lifecycle.task_model(folder, task) if several else lifecycle.load(folder)
     how, title = _Reading(**reading), f"{folder} on {data}"
+    if against and (isinstance(model, TaskModel | WordVectors) or not isinstance(model, Causal)):
+        raise click.UsageError("--against is for language models that give texts a probability")
     if isinstance(model, WordVectors):
         how.refuse(folder, "word vectors", but="encoding")
         pairs = read_word_file(Path(data), how.encoding or "utf-8")
@@ -139,10 +175,11 @@ def command(folder: str, data: str, task: str | None, as_json: bool, seed: int, 
         _show_task(model.score(model.task.read(data, labels=model.labels)), title, as_json)
     else:
         found, added = how.scores(model, data)
+        gains = how.gains(model, data, against)
         if isinstance(found, PseudoScores):
             _show_masked(found, title, as_json)
         else:
-            _show_language(found, title, as_json, added)
+            _show_language(found, title, as_json, added, gains)
 
 
 def _show_words(found: WordScores, title: str, as_json: bool) -> None:
@@ -186,9 +223,16 @@ def _show_task(found: Scores, title: str, as_json: bool) -> None:
         show_table("taken for", ["true label", *found.labels], counts)
 
 
-def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict[str, dict[str, Any]]) -> None:
+def _show_language(
+    found: LanguageScores,
+    title: str,
+    as_json: bool,
+    added: dict[str, dict[str, Any]],
+    gains: dict[str, LanguageGain],
+) -> None:
     if as_json:
-        show_json({"scores": found.to_json(), **added})
+        against = {"against": {name: gain.to_json() for name, gain in gains.items()}} if gains else {}
+        show_json({"scores": found.to_json(), **added, **against})
         return
     bits = found.why_no_bits_per_byte or f"{found.bits_per_byte:.4f}"
     rows = [
@@ -199,6 +243,7 @@ def _show_language(found: LanguageScores, title: str, as_json: bool, added: dict
         ["texts", f"{found.texts:,}, {found.bytes:,} bytes with an end each"],
         ["vocabulary", f"{found.vocabulary.name} ({found.vocabulary.hash[:12]})"],
         ["context", "each text alone" if found.context == "text" else "all texts before"],
+        *([f"against {name}", str(gain)] for name, gain in gains.items()),
         *([what, ", ".join(f"{name} {value}" for name, value in settings.items())] for what, settings in added.items()),
     ]
     show_table(title, ["figure", "value"], rows)

@@ -133,7 +133,8 @@ def _label_vectors(model: Model, sentences: list[str]) -> np.ndarray:
     vectors = _dense(encoded(model, sentences))
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     typical = float(np.sqrt((lengths**2).mean())) or 1.0
-    return (vectors / np.maximum(lengths, 1e-12)).T / typical
+    head: np.ndarray = (vectors / np.maximum(lengths, 1e-12)).T / typical
+    return head
 
 
 def _dense(encoding: Any) -> np.ndarray:
