@@ -2,7 +2,7 @@
 
     python benchmarks/strategies.py --data DIR [--quick]
 
-MiniLM-L6 on TREC's six classes of questions (`trec-train.csv`, `trec-test.csv` in DIR): 64 labels a class, and all 5,452,
+MiniLM-L6 on TREC's six classes (`trec-train.csv`, `trec-test.csv` in DIR): 64 labels a class, and all 5,452 questions,
 each strategy with the same draws and seeds, the strategies taking turns. Processor time is that of the whole process,
 from tokenising to the task model. Exit code 1 when gradual unfreezing is not cheaper than fine-tuning at 64 labels a
 class, or loses more than two points to it.
