@@ -16,6 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -116,7 +117,7 @@ def main() -> int:
     if arguments.quick:
         test = test.subset(np.arange(200))
     folder = sources.fetch("minilm")
-    arms = {
+    arms: dict[str, Callable[[int], dict[str, float]]] = {
         **{name: partial(ours, folder, train, test, strategy) for name, strategy in strategies().items()},
         "Trainer, defaults": lambda seed: trainer(folder, train, test, seed),
         "Trainer, best": lambda seed: trainer(folder, train, test, seed, **BEST),
@@ -128,7 +129,7 @@ def main() -> int:
             key = f"{name}, seed {seed}, {rows} rows, data {train.hash[:12]}"
             found[name].append(record.cell(key, partial(measure, seed)))
     middle = {name: {k: median(cell[k] for cell in cells) for k in cells[0]} for name, cells in found.items()}
-    print(f"MiniLM-L6, {rows} MR sentences, 1 epoch, batch 16, medians of {rounds} rounds; {record.facts['machine']}")
+    print(f"MiniLM-L6, {rows} MR sentences, batch 16, medians of {rounds} rounds; {record.facts['machine']}")
     print(f"{'':20}{'texts/s an epoch':>17}{'predict texts/s':>17}{'accuracy':>10}", *(f"{n:>20}" for n in TARGETS))
     for name, cell in middle.items():
         faster = "" if name in TARGETS else "".join(f"{times(found, name, peer):>19.2f} x" for peer in TARGETS)

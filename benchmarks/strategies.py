@@ -26,6 +26,7 @@ from transferlm import catalog, sources
 from transferlm.models.base import Model
 from transferlm.seeding import derive
 from transferlm.strategies._training import Tuned
+from transferlm.task_model import body_of
 from transferlm.tasks.base import Examples
 
 Cell = dict[str, float]
@@ -51,11 +52,12 @@ def measured(model: Model, train: Examples, test: Examples, strategy: Any, seed:
 
 def compared(quick: bool) -> dict[str, Any]:
     """The frozen encoder, and each strategy that trains by gradients, at its defaults."""
-    found = {"feature_extraction": tl.strategies.FeatureExtraction()}
+    found: dict[str, Any] = {"feature_extraction": tl.strategies.FeatureExtraction()}
+    less: dict[str, Any] = {"epochs": 2, "minimum_steps": 2} if quick else {}
     for name in catalog.entries("strategies"):
         kind = catalog.find("strategies", name)
         if issubclass(kind, Tuned):
-            found[name] = kind(**({"epochs": 2, "minimum_steps": 2} if quick else {}))
+            found[name] = kind(**less)
     return found
 
 
@@ -79,7 +81,7 @@ def main() -> int:
     task = tl.tasks.Classification()
     whole = tl.read(arguments.data / "trec-train.csv", task)
     test = task.read(arguments.data / "trec-test.csv", labels=whole.labels)
-    model = tl.load(sources.fetch("minilm"), max_length=128)
+    model = body_of(tl.load(sources.fetch("minilm"), max_length=128))
     sizes: dict[int | None, int] = {4: 1} if arguments.quick else {64: 3, None: 1}
     record = Record("strategies", arguments.quick)
     found: dict[int | None, dict[str, list[Cell]]] = {size: {} for size in sizes}
