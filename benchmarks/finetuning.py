@@ -129,7 +129,7 @@ def main() -> int:
             key = f"{name}, seed {seed}, {rows} rows, data {train.hash[:12]}"
             found[name].append(record.cell(key, partial(measure, seed)))
     middle = {name: {k: median(cell[k] for cell in cells) for k in cells[0]} for name, cells in found.items()}
-    print(f"MiniLM-L6, {rows} MR sentences, 1 epoch, batch 16, medians of {rounds} rounds; {record.facts['machine']}")
+    print(f"MiniLM-L6, {rows} MR sentences, batch 16, medians of {rounds} rounds; {record.facts['machine']}")
     print(f"{'':20}{'texts/s an epoch':>17}{'predict texts/s':>17}{'accuracy':>10}", *(f"{n:>20}" for n in TARGETS))
     for name, cell in middle.items():
         faster = "" if name in TARGETS else "".join(f"{times(found, name, peer):>19.2f} x" for peer in TARGETS)

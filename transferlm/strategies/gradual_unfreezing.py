@@ -26,7 +26,7 @@ class GradualUnfreezing(Tuned):
     [0.01, 0.00385, 0.00148, 0.00057]
 
     Frozen layers read as in prediction, nothing dropped, so their states are computed once a text, and an epoch passes
-    through nothing but the layers that move: with three epochs of six layers that is a fifth of fine-tuning's work.
+    through nothing but the layers that move: six epochs over six layers are the work of three of fine-tuning.
     """
 
     learning_rate: float = 1e-3

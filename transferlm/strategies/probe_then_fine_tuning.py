@@ -21,8 +21,6 @@ class ProbeThenFineTuning(Tuned):
     where they were, which shows on texts unlike those trained on. The probe reads each text once: its states are kept.
     """
 
-    learning_rate: float = 5e-5
-    """Peak step size of the fine-tuning, half of what it is without a probe."""
     probe_learning_rate: float = 1e-2
     """Peak step size of the probe's head."""
     probe_epochs: int = 20
