@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
@@ -169,6 +169,11 @@ def test_tokens_take_the_tag_of_their_unit() -> None:
     entities = [Entity(0, 13, "PER"), Entity(15, 20, "LOC")]
     pieces = np.array([[0, 3], [3, 6], [7, 10], [10, 13], [13, 14], [14, 15], [15, 18], [18, 20], [20, 20]])
     assert tags_of_tokens(text, entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
+    assert tags_of_tokens(text, entities, pieces, LABELS, True).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
+    # A stretch that begins within a word has none of its first characters.
+    assert tags_of_tokens(text, entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
+    assert NER().token_targets(text, entities, pieces, LABELS).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
+    assert NER().token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
 
 
 def certain(text: str, offsets: np.ndarray, entities: list[Entity], noise: float = 0.0) -> Stretch:
@@ -210,6 +215,7 @@ def test_a_token_counts_where_it_was_read_with_most_context() -> None:
     assert [entity.label for entity in stitched] == ["PER"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_the_most_probable_possible_tags_are_found(seed: int, count: int) -> None:
     """Beside trying all sequences."""
@@ -239,6 +245,7 @@ def exact(bert_folder: Path) -> tl.TaskModel:
     return tl.TaskModel(model, NER(), LABELS, weights, np.zeros(5, np.float32))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(18, 40))
 def test_windows_of_an_exact_model_find_what_one_pass_finds(exact: tl.TaskModel, seed: int, max_length: int) -> None:
     # Words of up to five tokens, one more than two windows of 18 share at the least.

@@ -32,12 +32,25 @@ def tags_of_units(units: np.ndarray, entities: Sequence[Entity], labels: Sequenc
     return tags
 
 
-def tags_of_tokens(text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """The tag of each token, that of the first unit it has a character of; -1 where it has none."""
+def tags_of_tokens(
+    text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], first_only: bool = False
+) -> np.ndarray:
+    """The tag of each token, that of the first unit it has a character of; -1 where it has none.
+
+    Args:
+        text: The text.
+        entities: Those of the text.
+        offsets: int32 of shape (tokens, 2).
+        labels: Label names.
+        first_only: Whether tokens without the first character of their unit have -1 too.
+    """
     units = unit_offsets(text)
     tags = np.append(tags_of_units(units, entities, labels), -1)
     first, last = _touched(units, offsets)
-    return tags[np.where(last > first, first, len(units))]
+    own = np.where(last > first, first, len(units))
+    if first_only and len(units):
+        own = np.where(offsets[:, 0] <= np.append(units[:, 0], 0)[own], own, len(units))
+    return tags[own]
 
 
 def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:

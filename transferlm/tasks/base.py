@@ -152,7 +152,9 @@ class TokenTask(Task):
         return True
 
     @abstractmethod
-    def token_targets(self, text: Text, target: Any, offsets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    def token_targets(
+        self, text: Text, target: Any, offsets: np.ndarray, labels: Sequence[str], ahead: bool = True
+    ) -> np.ndarray:
         """What is true of the tokens of one stretch.
 
         Args:
@@ -160,6 +162,7 @@ class TokenTask(Task):
             target: What is true of it.
             offsets: int32 of shape (tokens, 2): the tokens' characters in the text (of a pair: in the second).
             labels: Label names.
+            ahead: Whether each token has seen those that follow it, so that the first of a word can speak for it.
 
         Returns:
             int64. For `softmax` of shape (tokens,): an index each, -1 for a token that teaches nothing. For `span` of

@@ -32,10 +32,11 @@ class NER(TokenTask):
     `entities`, a list of `{"start", "end", "label"}` or `[start, end, label]`. Tokens of columns are joined by spaces,
     Chinese characters without.
 
-    A text is a row of units: words, single signs, single characters of scripts without spaces. Every token of a unit
-    learns the unit's BIO tag, and a unit's scores are the mean of its tokens', so that what is predicted does not
-    depend on how a tokenizer cuts words. Long texts are read whole in overlapping windows. Metrics are entity-level
-    precision, recall and F1 as seqeval counts them: an entity is right where its characters and its label are.
+    A text is a row of units: words, single signs, single characters of scripts without spaces. A unit's first token
+    learns its BIO tag (every token does in models that read from left to right), and a unit's scores are the mean of
+    its tokens', so that what is predicted does not depend on how a tokenizer cuts words. Long texts are read whole in
+    overlapping windows. Metrics are entity-level precision, recall and F1 as seqeval counts them: an entity is right
+    where its characters and its label are.
     """
 
     text_column: str = "text"
@@ -101,10 +102,13 @@ class NER(TokenTask):
         return Output("token", 1 + 2 * len(labels), "softmax")
 
     def token_targets(
-        self, text: Text, target: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str]
+        self, text: Text, target: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], ahead: bool = True
     ) -> np.ndarray:
-        """The tag of each token's unit: 0 outside, 1 + 2 k and 2 + 2 k for the first and further units of label k."""
-        return tags_of_tokens(parts(text)[1], target, offsets, labels)
+        """The tag of each token's unit: 0 outside, 1 + 2 k and 2 + 2 k for the first and further units of label k.
+
+        Where tokens have seen what follows them, the first of a unit alone teaches (Devlin et al. 2019, section 5.3).
+        """
+        return tags_of_tokens(parts(text)[1], target, offsets, labels, first_only=ahead)
 
     def decode(
         self, scores: Sequence[Sequence[Stretch]], texts: Sequence[Text], labels: Sequence[str]

@@ -132,6 +132,7 @@ class QuestionAnswering(TokenTask):
         target: Sequence[Gold],
         offsets: np.ndarray,
         labels: Sequence[str],  # noqa: ARG002
+        ahead: bool = True,  # noqa: ARG002
     ) -> np.ndarray:
         """First and last token of the first answer in the context; -1 both where the stretch does not hold it whole."""
         first = next((gold for gold in target if gold.start >= 0), None)
