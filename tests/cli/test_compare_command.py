@@ -78,14 +78,14 @@ def test_the_second_run_repeats_nothing_and_says_the_same(
     run: Run, data: tuple[Path, Path], lm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(*words(data, lm))
-    from transferlm.experiments import compare
+    from transferlm.experiments import runs
     from transferlm.strategies.feature_extraction import FeatureExtraction
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a finished cell was run again")
 
     monkeypatch.setattr(FeatureExtraction, "transfer", never)
-    monkeypatch.setattr(compare, "Remembered", never)
+    monkeypatch.setattr(runs, "Remembered", never)
     second = run(*words(data, lm))
     assert (first.code, second.code) == (0, 0), second.err
     assert json.loads(second.out)["cells"] == json.loads(first.out)["cells"]

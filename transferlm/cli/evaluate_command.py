@@ -88,10 +88,6 @@ class _Reading:
         from transferlm.models.base import Causal, able
         from transferlm.task_model import body_of
 
-        if against and (self.dynamic or self.cache or self.context == "stream"):
-            raise click.UsageError(
-                "--against scores each text alone: leave --dynamic, --cache and --context stream out"
-            )
         if not against:
             return {}
         texts = list(self._texts(data)[0])
@@ -166,6 +162,8 @@ def command(
     how, title = _Reading(**reading), f"{folder} on {data}"
     if against and (isinstance(model, TaskModel | WordVectors) or not isinstance(model, Causal)):
         raise click.UsageError("--against is for language models that give texts a probability")
+    if against and (how.dynamic or how.cache or how.context == "stream"):
+        raise click.UsageError("--against scores each text alone: leave --dynamic, --cache and --context stream out")
     if isinstance(model, WordVectors):
         how.refuse(folder, "word vectors", but="encoding")
         pairs = read_word_file(Path(data), how.encoding or "utf-8")
