@@ -169,9 +169,9 @@ class Gate:
         """Why an update is refused, and which setting would have passed."""
         assert report.old is not None
         if passing is not None:
-            advice = f"the same run passes with --step-share {passing.share:.3g}: {_what_passes(report, passing)}"
+            advice = f"the same run passes with --step-share {passing.share}: {_what_passes(report, passing)}"
         elif divisible:
-            advice = f"none of {len(SHARES)} shares of its step passes, down to {SHARES[-1]:.3g}: look at the new text, or allow more"
+            advice = f"no share of its step passes, down to {SHARES[-1]:.3g}: look at the new text, or allow more"
         else:
             advice = "take fewer steps, a lower learning rate, or a higher limit"
         return ForgettingError(
