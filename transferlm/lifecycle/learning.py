@@ -97,7 +97,7 @@ def update(
         seed: Decides every random choice.
         checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
         step_share: How much of the update's step is taken, above 0 and 1 at the most: weights (or counts) go back
-            towards those of `model`. `fit` takes the largest share that `max_forgetting` lets pass, to a 64th.
+            towards those of `model`. `fit` takes the largest share found that `max_forgetting` lets pass.
 
     Raises:
         ForgettingError: The loss on the old text rose by more than that; the message says which share of the step would

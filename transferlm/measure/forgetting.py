@@ -19,8 +19,10 @@ from transferlm.text.corpus import Corpus
 __all__ = ["Gate", "Report"]
 
 
-SEARCHES = 6
-"""Halvings of the step when the largest share that passes is looked for: it is known to a 64th."""
+SHARES = (7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
+"""Shares of a step that are tried, from the largest: along a step of counts the loss does not only rise."""
+HALVINGS = 3
+"""Halvings between the first share that passes and the next larger one, which does not."""
 
 
 @dataclass(frozen=True)
@@ -139,29 +141,37 @@ class Gate:
         return self.judge(share)
 
     def largest_share(self, step: Step) -> tuple[Model, Report] | None:
-        """The largest share of a step that passes, to a 64th: its model and report; None where none does.
+        """The largest share of a step that is found to pass, to a 64th: its model and report; None where none does.
 
-        The loss on the old text is taken to rise along the step: the share is found by halving, and what is returned
-        has been measured. It is chosen on the very texts that the report is about, one number on hundreds of texts.
+        What is returned has been measured. It is chosen on the very texts that the report is about: one number on
+        hundreds of texts.
         """
-        low, high, found = 0.0, 1.0, None
-        for _ in track(range(SEARCHES), "searching a share of the step that passes", unit="shares"):
-            share = (low + high) / 2
-            model = step.at(share)
-            report = self.judge_again(model, share)
-            if report.accepted:
-                low, found = share, (model, report)
-            else:
-                high = share
+        found, failed = None, 1.0
+        for share in track(SHARES, "searching a share of the step that passes", unit="shares"):
+            found = self._at(step, share)
+            if found is not None:
+                break
+            failed = share
+        for _ in range(HALVINGS if found else 0):
+            assert found is not None
+            middle = (found[1].share + failed) / 2
+            larger = self._at(step, middle)
+            found, failed = (larger, failed) if larger else (found, middle)
         return found
+
+    def _at(self, step: Step, share: float) -> tuple[Model, Report] | None:
+        """The model at a share and its report, if it passes."""
+        model = step.at(share)
+        report = self.judge_again(model, share)
+        return (model, report) if report.accepted else None
 
     def refusal(self, report: Report, passing: Report | None, divisible: bool) -> ForgettingError:
         """Why an update is refused, and which setting would have passed."""
         assert report.old is not None
         if passing is not None:
-            advice = f"the same run passes with --step-share {passing.share:.3g}: {_what_passes(report, passing)}"
+            advice = f"the same run passes with --step-share {passing.share}: {_what_passes(report, passing)}"
         elif divisible:
-            advice = f"not even a {2**SEARCHES}th of its step passes: look at the new text, or allow more"
+            advice = f"no share of its step passes, down to {SHARES[-1]:.3g}: look at the new text, or allow more"
         else:
             advice = "take fewer steps, a lower learning rate, or a higher limit"
         return ForgettingError(
