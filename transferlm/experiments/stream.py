@@ -14,7 +14,7 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import DataError, SettingError, UnsupportedError
-from transferlm.experiments.cells import key_of
+from transferlm.experiments.cell_store import key_of
 from transferlm.experiments.machine import machine
 from transferlm.experiments.stream_result import Stream
 from transferlm.experiments.stream_state import State
