@@ -26,7 +26,7 @@ from transferlm import catalog, sources
 from transferlm.models.base import Model
 from transferlm.seeding import derive
 from transferlm.strategies._training import Tuned
-from transferlm.task_model import body_of
+from transferlm.task_model import TaskModel, body_of
 from transferlm.tasks.base import Examples
 
 Cell = dict[str, float]

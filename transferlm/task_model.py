@@ -170,7 +170,8 @@ class TaskModel:
     def _quick(self, texts: Sequence[Text], precision: str) -> np.ndarray:
         assert isinstance(self.model, QuickEncoder)
         features = self.model.encode_quickly(texts, precision, self.task.reads_whole)
-        return np.asarray(features @ self.weights) + self.bias
+        scores: np.ndarray = np.asarray(features @ self.weights) + self.bias
+        return scores
 
     def score(self, examples: Examples) -> Scores:
         """Every metric of the task on labelled examples.

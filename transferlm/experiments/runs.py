@@ -11,8 +11,8 @@ from transferlm import catalog, storage
 from transferlm.experiments.cell_store import CellStore, key_of
 from transferlm.experiments.cells import Cell
 from transferlm.experiments.pairings import Pairing
-from transferlm.measure.peak_memory import PeakMemory
 from transferlm.experiments.remembered import Remembered
+from transferlm.measure.peak_memory import PeakMemory
 from transferlm.models.base import Encoder, FromScratch, GradientTrained, Model, Trainable
 from transferlm.tasks.base import Examples
 from transferlm.text.framing import Text, strings_of
