@@ -19,7 +19,7 @@ from typing import Any
 
 from transferlm import launched
 from transferlm.errors import ModelFolderError, SettingError
-from transferlm.storage import LINEAGE, MANIFEST, open_folder, put_in_place
+from transferlm.storage import MANIFEST, open_folder, put_in_place
 
 __all__ = ["KEEP", "Version", "replacing", "rollback", "versions_of"]
 
@@ -184,8 +184,8 @@ def _is_the_model(path: Path, target: Path) -> bool:
 
 def _told(path: Path) -> Version:
     opened = open_folder(path)
-    lineage = opened.lineage() if opened.has(LINEAGE) else None
-    method = lineage.method.get("name") if lineage else None
-    step = f"{lineage.step or 'not trained'}{f' by {method}' if method else ''}" if lineage else "unknown"
+    lineage, model = opened.lineage(), opened.said("model")
+    step = lineage.step or ("fitted" if model.get("trained", True) else "untrained")
+    method = lineage.method.get("name") or model.get("family")
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Version(int(path.name), path, step, lineage.time if lineage else "", size)
+    return Version(int(path.name), path, f"{step} by {method}" if method else step, lineage.time, size)

@@ -84,10 +84,11 @@ def test_killed_for_good_the_same_command_goes_on_to_the_same_matrix(run: Run, d
     words = ["stream", model, "dated", "--method", *method, "--old", "old.txt", "--json", "-q"]
     calm = json.loads(run(*words, "-o", "calm").out)
     child = subprocess.Popen([sys.executable, "-c", KILLED_WHEN_LEARNT, *words, "-o", "out"], env=os.environ)
-    for _ in range(600):
+    for _ in range(2000):  # a busy machine takes its time
         if Path("learnt").exists() or child.poll() is not None:
             break
         time.sleep(0.1)
+    assert Path("learnt").exists()
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert not (desk / "out").exists()
@@ -107,11 +108,11 @@ def test_an_update_in_place_keeps_a_version_and_one_command_goes_back(run: Run, 
     after = file_hash(desk / "ngram" / "model.safetensors")
     assert after != before
     shown = run("show", "ngram").out
-    assert "earlier version 1: fitted" in shown
+    assert "earlier version 1: fitted by kneser_ney" in shown
     assert "MB on disk" in shown
     assert [version["number"] for version in json.loads(run("show", "ngram", "--json").out)["versions"]] == [1]
     told = run("rollback", "ngram")
-    assert (told.code, told.out) == (0, "ngram: version 1 is back (fitted)\n")
+    assert (told.code, told.out) == (0, "ngram: version 1 is back (fitted by kneser_ney)\n")
     assert file_hash(desk / "ngram" / "model.safetensors") == before
     assert run("rollback", "ngram", "--to", "2").code == 0
     assert file_hash(desk / "ngram" / "model.safetensors") == after
