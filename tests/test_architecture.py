@@ -15,6 +15,7 @@ import pytest
 
 import transferlm
 from transferlm import catalog
+from transferlm.cli import COMMANDS
 
 PACKAGE = Path(transferlm.__file__).parent
 ROOT = PACKAGE.parent
@@ -96,7 +97,9 @@ def test_everything_on_the_public_face_is_there() -> None:
         transferlm.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["list", "models"], ["transfer", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["list", "models"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
+)
 def test_light_commands_load_nothing_heavy(words: list[str]) -> None:
     code = f"from transferlm.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
     assert loaded_by(code, [name for name in HEAVY if name != "rich"]) == "[]"

@@ -275,8 +275,9 @@ def test_a_grown_model_holds_the_co_occurrences_of_all_the_text(review_texts: li
 def test_text_without_neighbours_and_endless_windows_are_refused() -> None:
     with pytest.raises(DataError, match="no two known words stand near one another"):
         GloVe(**SETTINGS).fit(["one", "two"])
-    for setting, value in (("window", 1001), ("threads", -1), ("memory", 0.0), ("x_max", 0.0)):
+    wrong: dict[str, Any] = {"window": 1001, "threads": -1, "memory": 0.0, "x_max": 0.0}
+    for setting, value in wrong.items():
         with pytest.raises(SettingError, match=f"{setting} {value}"):
-            GloVe(**{setting: value})  # type: ignore[arg-type]
+            GloVe(**{setting: value})
     with pytest.raises(SettingError, match="memory of 100 bytes"):
         count_pairs([], 5, memory=100)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import transferlm as tl
-from transferlm import lifecycle
+from transferlm import lifecycle, storage
 from transferlm.errors import DataError, SettingError, UnsupportedError
 from transferlm.models.fasttext import FastText
 from transferlm.models.glove import GloVe
@@ -311,7 +311,7 @@ def test_what_a_model_began_from_stands_in_its_story_with_its_hash(tmp_path: Pat
         write_vectors(table, tmp_path / "v.vec")
         made = lifecycle.pretrain(Word2Vec(**SMALL, pretrained=str(tmp_path / "v.vec")), TEXTS)
         made.save(tmp_path / "m")
-        (parent,) = tl.load(tmp_path / "m").lineage.parents  # type: ignore[union-attr]
+        (parent,) = storage.open_folder(tmp_path / "m").lineage().parents
         assert parent["step"] == "imported"
         told = {entry["name"]: entry["hash"] for entry in parent["data"]}
         assert told == {"v.vec": file_hash(tmp_path / "v.vec"), "v.vec, its words and vectors": table.hash}

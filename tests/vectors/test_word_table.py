@@ -105,7 +105,7 @@ def test_arrays_give_the_same_table_and_damaged_ones_an_error(table: WordTable) 
 
 
 def test_neighbours_of_many_words_are_those_of_each(table: WordTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_and_vectors, "_AT_ONCE", 3 * len(WORDS))
+    monkeypatch.setattr(words_and_vectors, "COSINES_AT_ONCE", 3 * len(WORDS))
     rows = np.array([5, 0, 199, 7])
     for row, found in zip(rows, table.neighbours(rows, 6), strict=True):
         assert {WORDS[near] for near in found} == {word for word, _ in table.nearest(WORDS[row], 6)}

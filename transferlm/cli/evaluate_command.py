@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from transferlm.cli.shared import everywhere, show_json, show_table
-from transferlm.models._caches import CACHES
+from transferlm.models._cache_kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class _BareCache(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         following = [*args, ""][1:]
-        bare = [word == "--cache" and then not in CACHES for word, then in zip(args, following, strict=True)]
+        bare = [word == "--cache" and then not in KINDS for word, then in zip(args, following, strict=True)]
         words = [f"{word}={_SUITED}" if alone else word for word, alone in zip(args, bare, strict=True)]
         return super().parse_args(ctx, words)
 
@@ -120,8 +120,8 @@ class _Reading:
 @click.option("--dynamic", is_flag=True, help="For a language model: it learns from the text while it reads it.")
 @click.option(
     "--cache",
-    type=click.Choice([*CACHES, _SUITED]),
-    metavar=f"[{'|'.join(CACHES)}]",
+    type=click.Choice([*KINDS, _SUITED]),
+    metavar=f"[{'|'.join(KINDS)}]",
     help="For a language model: with a cache of what it just read, words or hidden states; bare, what suits it best.",
 )
 @click.option("--posterior", is_flag=True, help="For a model updated by online_bayes: predictions averaged over it.")

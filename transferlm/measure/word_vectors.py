@@ -13,14 +13,12 @@ import numpy as np
 from transferlm.errors import DataError
 from transferlm.progress import track
 from transferlm.text.files import numbered_lines
-from transferlm.vectors.table import WordTable
+from transferlm.vectors.table import COSINES_AT_ONCE, WordTable
 
 __all__ = ["Analogies", "Section", "Similarity", "WordScores", "read_word_file"]
 
 _MOST_FREQUENT = 300_000
 """Words that may be answers, as in gensim's evaluation: the first of the table, which are the most frequent."""
-_AT_ONCE = 1 << 24
-"""Cosines computed at a time: 67 MB."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ class _Folded:
     def answered(self, questions: np.ndarray) -> np.ndarray:
         """Which analogies, int64 (questions, 4) of places, 3CosAdd answers rightly: bool (questions,)."""
         right = np.zeros(len(questions), np.bool_)
-        step = max(1, _AT_ONCE // len(self.units))
+        step = max(1, COSINES_AT_ONCE // len(self.units))
         for start in track(range(0, len(questions), step), "answering analogies", unit="parts"):
             a, b, c, d = questions[start : start + step].T
             scores = self._scores(self.units[b] - self.units[a] + self.units[c])

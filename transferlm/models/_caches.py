@@ -8,12 +8,13 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from transferlm import catalog
 from transferlm.errors import SettingError, alternatives
+from transferlm.models._cache_kinds import COUNTS, STATES
 from transferlm.models._causal import Context
 from transferlm.models._wrapped import Wrapped
 from transferlm.models.base import Causal, HiddenStates, Model, require
 from transferlm.text.corpus import Corpus
 
-__all__ = ["CACHES", "Cache", "cache_of"]
+__all__ = ["Cache", "cache_of"]
 
 
 class Cache(Wrapped):
@@ -56,7 +57,7 @@ class _Kind(NamedTuple):
     family: str
 
 
-CACHES = {"states": _Kind(HiddenStates, "neural_cache"), "counts": _Kind(Causal, "cached")}
+_CACHES = {STATES: _Kind(HiddenStates, "neural_cache"), COUNTS: _Kind(Causal, "cached")}
 """What is remembered, what a model needs for it, and the family; what suits best stands first."""
 
 
@@ -65,7 +66,7 @@ def cache_of(model: Model, kind: str | None = None) -> Cache:
 
     Args:
         model: A causal model.
-        kind: One of `CACHES`; none takes what is there already, else the first that suits the model.
+        kind: `states` or `counts`; none takes what is there already, else the first that suits the model.
 
     Raises:
         SettingError: There is no such kind.
@@ -75,9 +76,9 @@ def cache_of(model: Model, kind: str | None = None) -> Cache:
         return model.copy()
     inside = model.model if isinstance(model, Cache) else model
     if kind is None:
-        kind = next((name for name, each in CACHES.items() if isinstance(inside, each.needs)), "counts")
-    if kind not in CACHES:
-        raise SettingError(f"no cache is called {kind!r}: {alternatives(kind, CACHES)}")
-    family: Any = catalog.find("models", CACHES[kind].family)
+        kind = next((name for name, each in _CACHES.items() if isinstance(inside, each.needs)), COUNTS)
+    if kind not in _CACHES:
+        raise SettingError(f"no cache is called {kind!r}: {alternatives(kind, _CACHES)}")
+    family: Any = catalog.find("models", _CACHES[kind].family)
     made: Cache = model.copy() if isinstance(model, family) else family.of(inside)
     return made

@@ -123,7 +123,7 @@ class TrainedTable(TableBacked, GrowingVectors):
         """The same hyper-parameters before any text."""
         return type(self)(**self.hyper_parameters())
 
-    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:  # noqa: ARG002
+    def fit(self, corpus: Iterable[str], seed: int = 0, checkpoints: Path | None = None) -> Self:  # noqa: ARG002 - said below
         """Count the words, then train.
 
         Args:

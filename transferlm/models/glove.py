@@ -120,7 +120,7 @@ class GloVe(TrainedTable):
     def _set_vectors(self, engine: Descent, rows: np.ndarray, vectors: np.ndarray) -> None:
         engine.weights[:, rows, :-1] = vectors / 2
 
-    def _run(self, engine: Descent, text: Text, epochs: int, rate: float) -> None:  # noqa: ARG002
+    def _run(self, engine: Descent, text: Text, epochs: int, rate: float) -> None:  # noqa: ARG002 - its pairs are counted
         engine.run(epochs, rate)
 
     # ---------------------------------------------------------------- storage

@@ -69,5 +69,5 @@ class Word2Vec(GensimTrained):
     def _read(self, engine: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return engine.wv.vectors, {"context": engine.syn1neg}
 
-    def _shapes(self, words: int, arrays: Mapping[str, np.ndarray]) -> Shapes:  # noqa: ARG002
+    def _shapes(self, words: int, arrays: Mapping[str, np.ndarray]) -> Shapes:  # noqa: ARG002 - words and width say it all
         return {"context": (np.float32, (words, self.width))}

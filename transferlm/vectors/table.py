@@ -12,7 +12,7 @@ import numpy as np
 
 from transferlm.errors import DataError, ModelFolderError, SettingError
 
-__all__ = ["Asked", "Near", "WordTable", "read_only"]
+__all__ = ["COSINES_AT_ONCE", "Asked", "Near", "WordTable", "read_only"]
 
 Near = list[tuple[str, float]]
 """Words and their scores, the best first."""
@@ -24,7 +24,7 @@ _EPSILON = 1e-6
 """Keeps 3CosMul from dividing by 0; gensim's value (Levy & Goldberg 2014 take 0.001, which changes no ranking here)."""
 
 
-_AT_ONCE = 1 << 24
+COSINES_AT_ONCE = 1 << 24
 """Cosines computed at a time: 67 MB."""
 
 
@@ -150,7 +150,7 @@ class WordTable:
             count: Below the number of words.
         """
         found = np.empty((len(rows), count), np.int64)
-        step = max(1, _AT_ONCE // len(self))
+        step = max(1, COSINES_AT_ONCE // len(self))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             scores = (self.vectors[part] / self.lengths[part, None]) @ self.vectors.T / self.lengths
