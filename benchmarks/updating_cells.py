@@ -140,7 +140,8 @@ def in_blocks(model: Any, texts: list[str]) -> list[float]:
 def size(model: Any) -> int:
     """Bytes of a model's weights and of what is kept with it."""
     weights: int = sum(tensor.nbytes for tensor in {id(p): p for p in model.module.parameters()}.values())
-    return weights + sum(thing.nbytes for thing in model.kept.values())
+    kept: int = sum(thing.nbytes for thing in model.kept.values())
+    return weights + kept
 
 
 class Judged:

@@ -76,7 +76,8 @@ def judged(
     """Bits per byte now and when each text had just been learnt, and the calibration error over all."""
     now = [in_blocks(model, part) for part in texts]
     tables = [distributions(members, text) for part in texts for text in part[:20]]
-    error = expected_calibration_error(*(np.concatenate(parts) for parts in zip(*tables, strict=True)))
+    told, true = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+    error = expected_calibration_error(told, true)
     return {
         "after": [bits for part in now[:-1] for bits in part],
         "best": [bits for part in best[:-1] for bits in part],
