@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from transferlm.errors import SettingError, UnsupportedError
+from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._causal import Context, refuse_context
 from transferlm.models._kept_weights import POSTERIOR, numbers_of_weights
 from transferlm.models._wrapped import Wrapped
 from transferlm.models.base import Causal, GradientTrained, Kept, Model, TokenScores, digest, require
 from transferlm.seeding import derive
+from transferlm.storage import Folder
 from transferlm.text.corpus import Corpus
 
 __all__ = ["PosteriorAverage"]
@@ -111,6 +112,20 @@ class PosteriorAverage(Wrapped):
         """SHA-256 over the settings, the posterior and the model's fingerprint."""
         settings = json.dumps(self.hyper_parameters(), sort_keys=True)
         return digest("posterior_average", settings, self.model.fingerprint, self._posterior().hash)
+
+    @classmethod
+    def read(cls, folder: Folder) -> Self:
+        """The model written there.
+
+        Raises:
+            ModelFolderError: The posterior is missing or does not fit the weights.
+        """
+        made = super().read(folder)
+        posterior: Kept | None = made.model.kept.get(POSTERIOR)
+        if posterior is None:
+            raise ModelFolderError(f"{folder.path}: the posterior of the weights is missing, copy the folder again")
+        numbers_of_weights(posterior, POSTERIOR, made.model.module)
+        return made
 
     def _posterior(self) -> Kept:
         posterior: Kept | None = self.model.kept.get(POSTERIOR)
