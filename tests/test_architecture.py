@@ -54,7 +54,7 @@ def test_no_plug_in_is_forgotten_by_the_contracts(kind: str) -> None:
 
 @pytest.mark.parametrize("folder", ["combinations", "strategies", "updates"])
 def test_methods_may_import_no_family(folder: str) -> None:
-    composites = {"class_counts", "mixture"}
+    composites = {"class_counts", "mapped", "mixture"}
     families = {f"transferlm.models.{name}" for name in catalog.entries("models") if name not in composites}
     forbidden = [
         set(c["forbidden_modules"])
