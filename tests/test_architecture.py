@@ -55,7 +55,7 @@ def test_no_plug_in_is_forgotten_by_the_contracts(kind: str) -> None:
 
 @pytest.mark.parametrize("folder", ["combinations", "strategies", "updates"])
 def test_methods_may_import_no_family(folder: str) -> None:
-    composites = {"class_counts", "label_likelihood", "mixture"}
+    composites = {"class_counts", "label_likelihood", "mapped", "mixture", "posterior_average"}
     families = {f"transferlm.models.{name}" for name in catalog.entries("models") if name not in composites}
     forbidden = [
         set(c["forbidden_modules"])
