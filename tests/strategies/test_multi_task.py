@@ -251,4 +251,4 @@ def test_a_file_of_tasks_goes_with_no_task_of_its_own(run: Run, named: Path, tmp
     words = ("transfer", "tfidf", named, "--strategy", "multi_task", "--task", "ner", "-o", tmp_path / "both")
     told = run(*words)
     assert told.code == 2
-    assert "leave --task and --test out" in told.err
+    assert "leave --task, --labels and --test out" in told.err

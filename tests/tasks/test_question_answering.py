@@ -347,7 +347,7 @@ def reader(bert_folder: Path) -> tl.TaskModel:
         wanted = noun if n % 5 else nouns[(n + 1) % 4]
         answers = [{"text": noun, "answer_start": context.index(noun)}] if wanted == noun else []
         rows.append({"question": wanted, "context": context, "answers": answers})
-    strategy = tl.strategies.FineTuning(learning_rate=5e-3, minimum_steps=300, held_out=0.2, precision="fp32")
+    strategy = tl.strategies.FineTuning(learning_rate=2e-3, minimum_steps=400, held_out=0.2, precision="fp32")
     return tl.transfer(tl.load(bert_folder, max_length=24), QuestionAnswering().read(rows), strategy)
 
 
