@@ -17,6 +17,20 @@ from transferlm.sources.convert import convert
 Factory = Callable[[int], Model]
 
 
+@pytest.fixture
+def quick(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """From the name of a strategy to it with the least work, and with the texts that it can't do without."""
+    unlabelled = tmp_path_factory.mktemp("unlabelled") / "texts.txt"
+    unlabelled.write_text("\n".join(review_texts), encoding="utf-8")
+    least = {"epochs": 1, "minimum_steps": 2, "precision": "fp32", "unlabelled": str(unlabelled), "rounds": 1}
+
+    def of(strategy: str) -> Any:
+        known = {field.name for field in catalog.entry("strategies", strategy).hyper_parameters}
+        return catalog.find("strategies", strategy)(**{name: value for name, value in least.items() if name in known})
+
+    return of
+
+
 @pytest.fixture(scope="session")
 def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Factory]:
     """Family -> a function from a seed to a model that is ready for use."""

@@ -31,13 +31,6 @@ def dense(features: Any) -> np.ndarray:
     return np.asarray(features.toarray() if hasattr(features, "toarray") else features)
 
 
-def quick(strategy: str) -> Any:
-    """The strategy with the least work: every hyper-parameter that counts steps lowered where it has one."""
-    least = {"epochs": 1, "minimum_steps": 2}
-    known = {field.name for field in catalog.entry("strategies", strategy).hyper_parameters}
-    return catalog.find("strategies", strategy)(**{name: value for name, value in least.items() if name in known})
-
-
 def test_every_family_has_a_factory(factories: dict[str, Any]) -> None:
     assert sorted(factories) == FAMILIES
 
@@ -308,7 +301,12 @@ def test_layer_groups_hold_every_parameter_that_the_states_use(family: str, mode
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_pair_works_or_names_what_would(
-    family: str, strategy: str, model_of: ModelOf, make_examples: Callable[..., Any], tmp_path: Path
+    family: str,
+    strategy: str,
+    model_of: ModelOf,
+    make_examples: Callable[..., Any],
+    quick: Callable[[str], Any],
+    tmp_path: Path,
 ) -> None:
     model = model_of(family)
     before = model.fingerprint

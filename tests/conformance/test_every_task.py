@@ -96,12 +96,6 @@ def examples_of(name: str, file_of: Callable[[str], Path]) -> Examples:
     return task_of(name).read(file_of(name))
 
 
-def quick(strategy: str) -> Any:
-    least = {"epochs": 1, "minimum_steps": 2, "precision": "fp32"}
-    known = {field.name for field in catalog.entry("strategies", strategy).hyper_parameters}
-    return catalog.find("strategies", strategy)(**{name: value for name, value in least.items() if name in known})
-
-
 def same(one: Any, other: Any) -> bool:
     """Whether two models gave the same scores to the bit, whatever their kind."""
     if isinstance(one, np.ndarray):
@@ -155,7 +149,12 @@ def test_a_task_without_labels_has_none(name: str, file_of: Callable[[str], Path
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", TASKS)
 def test_a_strategy_learns_it_or_names_what_does(
-    name: str, strategy: str, file_of: Callable[[str], Path], bert_folder: Path, tmp_path: Path
+    name: str,
+    strategy: str,
+    file_of: Callable[[str], Path],
+    quick: Callable[[str], Any],
+    bert_folder: Path,
+    tmp_path: Path,
 ) -> None:
     examples, method = examples_of(name, file_of), quick(strategy)
     model: Any = tl.load(bert_folder, max_length=32)
@@ -188,7 +187,7 @@ def test_a_strategy_learns_it_or_names_what_does(
 
 @pytest.mark.parametrize("name", TASKS)
 def test_predictions_print_on_a_line_and_go_to_json(
-    name: str, file_of: Callable[[str], Path], bert_folder: Path
+    name: str, file_of: Callable[[str], Path], quick: Callable[[str], Any], bert_folder: Path
 ) -> None:
     examples = examples_of(name, file_of)
     made = quick("fine_tuning").transfer(tl.load(bert_folder), examples)
