@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from transferlm.errors import SettingError
 from transferlm.models.base import Causal, Model, SelfSupervised
@@ -38,6 +39,8 @@ class ExperienceReplay(FurtherTraining):
     11,000 nearly nine."""
     written: int = 200
     """Texts that a causal model writes itself where it has no old ones."""
+
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,8 +82,8 @@ class ExperienceReplay(FurtherTraining):
             return Corpus(memory.texts), f"rehearsed: {len(memory.texts):,} texts that were kept with the model"
         if not isinstance(model, Causal):
             raise SettingError(
-                "experience_replay has no old text: give some, or update a model that keeps a memory; a model that"
-                " predicts hidden tokens can't write text itself"
+                "experience_replay has no old text or examples: give some, or update a model that keeps a memory; a"
+                " model that predicts hidden tokens or labels can't write any itself"
             )
         texts: list[str] = []
         with Progress("writing old text", self.written, "texts") as progress:
