@@ -46,7 +46,7 @@ def test_a_rise_is_relative() -> None:
 
 def test_the_loss_is_what_the_model_gives_its_own_texts(recurrent: Recurrent, review_texts: list[str]) -> None:
     kept = held_out(tl.Corpus(review_texts))
-    found = kept.loss(recurrent)
+    found = kept.measured(recurrent)
     logs = [s.log_probs for s in recurrent.token_scores(kept.texts)]
     assert found is not None
     assert found.nats == pytest.approx(-np.concatenate(logs).mean())

@@ -65,7 +65,8 @@ class ScoreChange:
 
     def told(self) -> str:
         """The score before and after."""
-        return f"{self._metric} {self.before.score:.4f} to {self.after.score:.4f} ({-self.rise:+.2%})"
+        share = f" ({-self.rise:+.2%})" if self.before.known else ""
+        return f"{self._metric} {self.before.score:.4f} to {self.after.score:.4f}{share}"
 
     def worse(self) -> str:
         """By how much it fell, as a refusal says it."""

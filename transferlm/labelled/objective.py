@@ -13,7 +13,6 @@ from transferlm.labelled.reading import Reading
 from transferlm.neural.batching import by_length
 from transferlm.neural.heads import loss_of, readout_of
 from transferlm.neural.readout import Readout
-from transferlm.neural.row_gradients import looked_up_sparsely
 from transferlm.seeding import derive
 
 __all__ = ["LabelledObjective"]
@@ -52,8 +51,7 @@ class LabelledObjective:
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
         """Mean loss of a step."""
-        with looked_up_sparsely(self.reading.body.embedding):
-            return loss_of(self.reading.rows.output, *self.reading.scored(batch), self.reading.weights)
+        return loss_of(self.reading.rows.output, *self.reading.scored(batch), self.reading.weights)
 
     def readout(self, batch: np.ndarray) -> Readout:
         """The distributions that the loss is made from."""
