@@ -21,9 +21,16 @@ from transferlm.text.corpus import Corpus
 __all__ = ["combine", "compress", "pretrain", "read", "transfer"]
 
 
-def read(source: Any, task: Task) -> Examples:
-    """Read labelled examples for a task from a file, a frame or a dataset (see `Task.read`)."""
-    return task.read(source)
+def read(source: Any, task: Task, labels: Sequence[str] | None = None) -> Examples:
+    """Read labelled examples for a task from a file, a frame or a dataset (see `Task.read`).
+
+    Args:
+        source: Where they are.
+        task: The task; to update or score a task model its own (`model.task`).
+        labels: The labels there are, of a model say (`model.labels`): the examples may lack some, and any other is an
+            error that names its line. None takes those found.
+    """
+    return task.read(source, labels=labels)
 
 
 def pretrain(
