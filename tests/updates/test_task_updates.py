@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import transferlm as tl
-from transferlm import catalog
+from transferlm import catalog, lifecycle
 from transferlm.errors import DataError, ForgettingError, SettingError, UnsupportedError
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import _Run
@@ -219,6 +219,26 @@ def test_information_is_carried_on(updates: dict[str, Any], tmp_path: Path, name
     assert "head.linear.weight" in opened.kept[kept].arrays
     again = ran(opened, name, settings={"steps": 2, "information_tokens": 50}).model
     assert again.kept[kept].hash != first.kept[kept].hash
+
+
+def test_what_low_rank_added_is_kept_small_and_taken_off(
+    model: Any, run: Callable[..., Any], tmp_path: Path, old: Examples
+) -> None:
+    settings = {"steps": 10, "learning_rate": 0.02, "keep": True}
+    made = ran(model, "LowRank", settings=settings).model
+    np.testing.assert_array_equal(made.weights, model.weights)
+    made.save(tmp_path / "m")
+    back = lifecycle.without_adapters(tl.load(tmp_path / "m"))
+    assert isinstance(back, tl.TaskModel)
+    assert "adapter" not in back.kept
+    for own, was in zip(weights(back), weights(model), strict=True):
+        np.testing.assert_allclose(own, was, atol=1e-6)
+    rows = zip(old.texts, old.targets, strict=True)
+    lines = [f"{text}\t{LABELS[target]}" for text, target in rows]
+    (tmp_path / "old.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
+    told = run("evaluate", tmp_path / "m", tmp_path / "old.tsv", "--without-adapters", "--json")
+    assert json.loads(told.out)["scores"]["macro_f1"] == f1(model, old)
+    assert "keeps adapter" in run("show", tmp_path / "m").out
 
 
 def test_the_same_seed_gives_the_same_bits_and_a_killed_run_goes_on(

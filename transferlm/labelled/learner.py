@@ -67,20 +67,20 @@ class Learner(Model, SelfSupervised):
         self.lineage, self.kept = task_model.lineage, task_model.kept
 
     @classmethod
-    def of(cls, task_model: TaskModel, examples: Examples) -> Self:
+    def of(cls, task_model: TaskModel, examples: Examples | None = None) -> Self:
         """The learner of a task model that is left as it is.
 
         Args:
             task_model: What is to learn.
-            examples: Numbers are standardised by these, unless an earlier update settled how.
+            examples: Numbers are standardised by these, unless an earlier update settled how; None where one did.
         """
         if task_model.task.output(task_model.labels).link != "squared":
             return cls(task_model)
         kept = task_model.kept.get(_SCALE)
         if kept is not None:
-            return cls(task_model, Scale(*kept.arrays["mean and deviation"].tolist()))
-        scale = Scale.of(examples.targets)
-        lasting = {_SCALE: Kept({"mean and deviation": np.array([scale.mean, scale.deviation])})}
+            return cls(task_model, Scale(float(kept.facts["mean"]), float(kept.facts["deviation"])))
+        scale = Scale() if examples is None else Scale.of(examples.targets)
+        lasting = {_SCALE: Kept({}, {"mean": scale.mean, "deviation": scale.deviation})}
         return cls(replace(task_model, kept={**task_model.kept, **lasting}), scale)
 
     def task_model(self) -> TaskModel:
