@@ -37,16 +37,13 @@ def labelled_files(folder: str, max_length: int | None, new: Sequence[str], old:
         DataError: A file can't be read, or has a label that the model has not.
     """
     from transferlm import lifecycle
-    from transferlm.errors import UnsupportedError
+    from transferlm.lifecycle.updating import several_refused
 
     if _given("column"):
         raise click.UsageError("--column is for text: with --labelled the task's own columns are flags (--text-column)")
     names = lifecycle.tasks_of(folder)
     if names:
-        raise UnsupportedError(
-            f"{folder} holds several tasks around one body ({', '.join(names)}): learning one moves the body under the"
-            " others; transfer them together again"
-        )
+        raise several_refused(folder, names)
     model = lifecycle.task_model(folder)
     model.model.adjust(**({"max_length": max_length} if max_length else {}))
     settings: dict[str, Any] = settings_of("labelled", catalog.name_of(model.task))

@@ -14,11 +14,12 @@ from transferlm.measure.forgetting import Gate, Report, check_limit
 from transferlm.measure.step import Step, step_between
 from transferlm.models.base import Model, require
 from transferlm.task_model import TaskModel, body_of
+from transferlm.task_models import TaskModels
 from transferlm.tasks.base import Examples
 from transferlm.text.corpus import Corpus
 from transferlm.updates.base import Update
 
-__all__ = ["Updated", "update"]
+__all__ = ["Updated", "several_refused", "update"]
 
 M = TypeVar("M", Model, TaskModel)
 Share = float | Literal["fit"] | None
@@ -124,7 +125,7 @@ class _Wishes(NamedTuple):
 
 
 def _taught(
-    model: Model | TaskModel,
+    model: Model | TaskModel | TaskModels,
     new: Corpus | Iterable[str] | Examples,
     method: Update,
     old: Corpus | Iterable[str] | Examples | None,
@@ -133,6 +134,8 @@ def _taught(
     """The update of a task model with labelled examples: the same methods on a model that reads examples."""
     if not isinstance(new, Examples) or not isinstance(old, Examples | None):
         raise DataError("labelled examples and text are given: new and old have to be both of one kind")
+    if isinstance(model, TaskModels):
+        raise several_refused("this model", model)
     if not isinstance(model, TaskModel):
         raise UnsupportedError(f"a {model.family} model without a task learns from text alone: transfer it to the task")
     _check_method(method)
@@ -157,6 +160,14 @@ def _taught(
     task_model = made.task_model()
     task_model.model.lineage = made.lineage  # the body has learnt from the examples: a later task's story names them
     return Updated(task_model, report)
+
+
+def several_refused(model: str, tasks: Iterable[str]) -> UnsupportedError:
+    """Why one of several tasks is not updated by itself."""
+    return UnsupportedError(
+        f"{model} holds several tasks around one body ({', '.join(tasks)}): learning one moves the body under the"
+        " others; transfer them together again"
+    )
 
 
 def _check_method(method: Update) -> None:

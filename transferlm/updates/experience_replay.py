@@ -26,9 +26,9 @@ _TOGETHER = 16
 class ExperienceReplay(FurtherTraining):
     """Every step learns from new text and from old (Robins 1995; Rolnick et al. 2019).
 
-    Old is the text that is given as such, else what the model remembers of earlier updates, else text that a causal
-    model writes itself before it is updated (pseudo-rehearsal, Robins 1995; Sun, Ho & Lee 2020). A bounded memory of
-    old and new text, drawn evenly from all of it, is kept with the model for its next update.
+    Old is the text (or are the labelled examples) given as such, else what the model remembers of earlier updates, else
+    text that a causal model writes itself before it is updated (pseudo-rehearsal, Robins 1995; Sun, Ho & Lee 2020). A
+    bounded memory of old and new text, drawn evenly from all of it, is kept with the model for its next update.
     """
 
     share: float = 0.5
