@@ -298,6 +298,9 @@ def test_what_makes_no_sense_is_refused_by_name(model: Any, bert_folder: Path, o
     counted = tl.transfer(tl.load("tfidf"), old, tl.strategies.FeatureExtraction())
     with pytest.raises(UnsupportedError, match="tfidf"):
         tl.update(counted, NEW, tl.updates.ContinuedPretraining())
+    by_class = tl.transfer(tl.models.KneserNey(), old, tl.strategies.ClassConditional())
+    with pytest.raises(UnsupportedError, match=r"class_counts, has none.*transfer it anew"):
+        tl.update(by_class, NEW, tl.updates.CountMerging())
     both = tl.TaskModels({"one": model, "two": model}, model.lineage)
     with pytest.raises(UnsupportedError, match=r"several tasks around one body \(one, two\)"):
         tl.update(both, NEW, tl.updates.ContinuedPretraining())  # type: ignore[call-overload]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from transferlm.text.framing import Frame
     from transferlm.text.tokenizers.base import Tokens
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "check_learner"]
 
 _BATCH, _DROPOUT, _SCALE = 16, 0.1, "scale"
 
@@ -50,18 +50,10 @@ class Learner(Model, SelfSupervised):
     """
 
     def __init__(self, task_model: TaskModel, scale: Scale | None = None) -> None:
-        name, body = catalog.name_of(task_model.task), task_model.model
-        if not isinstance(body, GradientTrained):
-            raise UnsupportedError(
-                f"updates with labelled examples move weights by gradients, and the body of this {name} model,"
-                f" {body.family}, has none that can be moved so: transfer it anew to all examples"
-            )
-        if task_model.apart:
-            raise UnsupportedError(
-                f"this {name} model encodes the two texts of a pair apart, which can't be updated: fine-tune one that"
-                " reads them together"
-            )
-        self._made, self.scale, self.body = task_model, scale or Scale(), body
+        check_learner(task_model)
+        body: Any = task_model.model
+        self.body: GradientTrained = body
+        self._made, self.scale = task_model, scale or Scale()
         self.head = _head(task_model, self.scale).to(next(body.module.parameters()).device)
         self.module = nn.ModuleDict({"body": body.module, "head": self.head})
         self.lineage, self.kept = task_model.lineage, task_model.kept
@@ -173,6 +165,25 @@ class Learner(Model, SelfSupervised):
     def part_way(self) -> PartWay:
         """The body's."""
         return self.body.part_way()
+
+
+def check_learner(task_model: TaskModel) -> None:
+    """Check that a task model can be trained further.
+
+    Raises:
+        UnsupportedError: Its body is not trained by gradients, or it encodes the two texts of a pair apart.
+    """
+    name, body = catalog.name_of(task_model.task), task_model.model
+    if not isinstance(body, GradientTrained):
+        raise UnsupportedError(
+            f"updates with labelled examples move weights by gradients, and the body of this {name} model,"
+            f" {body.family}, has none that can be moved so: transfer it anew to old and new examples together"
+        )
+    if task_model.apart:
+        raise UnsupportedError(
+            f"this {name} model encodes the two texts of a pair apart, which can't be updated: fine-tune one that"
+            " reads them together"
+        )
 
 
 def _head(task_model: TaskModel, scale: Scale) -> LinearHead:

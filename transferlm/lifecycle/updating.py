@@ -138,10 +138,12 @@ def _taught(
         raise several_refused("this model", model)
     if not isinstance(model, TaskModel):
         raise UnsupportedError(f"a {model.family} model without a task learns from text alone: transfer it to the task")
+    from transferlm.labelled.held_out import all_held_out, held_out_examples  # torch is not loaded before it is used
+    from transferlm.labelled.learner import Learner, check_learner
+
+    check_learner(model)
     _check_method(method)
     check_limit(wishes.limit, old is not None, "examples")
-    from transferlm.labelled.held_out import all_held_out, held_out_examples
-    from transferlm.labelled.learner import Learner  # torch is not loaded before it is used
 
     kept, train = held_out_examples(new.under(model.task, model.labels), wishes.seed)
     past, known = None, train
