@@ -311,6 +311,12 @@ def test_what_makes_no_sense_is_refused_by_name(model: Any, bert_folder: Path, o
         tl.update(model, NEW.subset(np.arange(0)), tl.updates.ContinuedPretraining())
 
 
+def test_a_precision_that_was_chosen_for_the_model_before_is_dropped(model: Any) -> None:
+    made = ran(replace(model, precision="bf16"), "ContinuedPretraining", settings={"steps": 2}).model
+    assert made.precision is None
+    assert any("quicken it anew" in note for note in made.lineage.notes)
+
+
 # ---------------------------------------------------------------- every task
 
 
