@@ -84,14 +84,13 @@ def perplexities(nats: float, error: float) -> tuple[float, float, float]:
 
 
 def looks_back(contexts: Sequence[int], nats: Sequence[float]) -> int:
-    """The shortest context from which on a model is within 1% of its best perplexity.
+    """The shortest context with which a model is within 1% of its best perplexity; more may do harm.
 
-    >>> looks_back([1, 2, 4, 8], [6.0, 5.5, 5.005, 5.0])
+    >>> looks_back([1, 2, 4, 8, 16], [6.0, 5.5, 5.005, 5.0, 5.1])
     4
     """
     enough = min(nats) + math.log(NEAR)
-    far = [place for place, found in enumerate(nats) if found > enough]
-    return contexts[far[-1] + 1 if far else 0]
+    return next(length for length, found in zip(contexts, nats, strict=True) if found <= enough)
 
 
 def streamed(model: Causal, texts: Sequence[str], places: np.ndarray) -> np.ndarray:

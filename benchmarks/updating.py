@@ -1,6 +1,7 @@
 """What each way of updating keeps of the old text, and what it learns of the new: four shifts of real text.
 
-    python benchmarks/updating.py --data DIR [--quick] [--seeds N] [--methods NAME,...] [--development] [--smollm2]
+    python benchmarks/updating.py --data DIR [--quick] [--seeds N] [--methods NAME,...] [--shifts NAME,...]
+        [--development] [--smollm2]
 
 A small LSTM over byte pairs is trained once on old text, then updated on at most 300,000 tokens of new text, two passes
 in steps of 2,048 tokens: Treebank news, then Wikipedia; addresses of 1790 to 1900, then of 1950 to 2021; headlines,
@@ -92,8 +93,12 @@ def main() -> int:
     parser.add_argument("--development", action="store_true", help="the shift that strengths are chosen on, 1 seed")
     parser.add_argument("--smollm2", action="store_true", help="English to Chinese with SmolLM2-135M instead")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (5; intervals of fewer are weak)")
+    parser.add_argument("--shifts", help="only these, with commas between, and no sequence of updates")
     parser.add_argument("--methods", help="only these beside plain further training, with commas between")
     arguments = parser.parse_args()
+    unknown = set(arguments.shifts.split(",") if arguments.shifts else ()) - set(SHIFTS)
+    if unknown:
+        parser.error(f"--shifts: {', '.join(sorted(unknown))} is none of {', '.join(SHIFTS)}")
     quick, data = arguments.quick, arguments.data
     name = "updating-development" if arguments.development else "updating"
     record = Record(name, quick)
@@ -107,7 +112,7 @@ def main() -> int:
         line, misses = table(bench, methods, seeds)
         told.append(line)
         missed |= misses
-    if not (arguments.development or arguments.smollm2):
+    if not (arguments.development or arguments.smollm2 or arguments.shifts):
         sequence(data, record, setup(quick), seeds)
     print(f"\n80% of the gain with at most 20% of the forgetting (kept, forgot): {'; '.join(told)}")
     return 1 if missed else 0
@@ -119,6 +124,8 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Callable[[Path], Shift]]:
         return DEVELOPMENT
     if arguments.smollm2:
         return {LARGE: SHIFTS[LARGE]}
+    if arguments.shifts:
+        return {name: SHIFTS[name] for name in arguments.shifts.split(",")}
     return dict(list(SHIFTS.items())[: 1 if arguments.quick else None])
 
 

@@ -100,7 +100,8 @@ class Bench:
 
     def cell(self, method: str, settings: dict[str, Any], seed: int) -> dict[str, Any]:
         """What the model scores after the updates, and what they cost."""
-        key = f"{self.name} | {method} {settings or ''} | seed {seed}"
+        amount = f"{self.setup.tokens:,} new and {self.setup.known:,} old tokens"
+        key = f"{self.name} | {amount} | {method} {settings or ''} | seed {seed}"
         found: dict[str, Any] = self.record.cell(key, partial(self.measure, method, settings, seed))
         return found
 
