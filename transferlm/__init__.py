@@ -2,9 +2,10 @@
 
 `text` reads corpora and labelled examples and cuts them into tokens; `sources` fetches pretrained weights; `storage`
 opens and writes model folders. `models` holds the language models and `tasks` what is predicted; `updates` teach a
-model new text, `strategies` turn a model and labelled examples into a `TaskModel`, and `combinations` make one model of
-several. `measure` scores models and gives intervals, `lifecycle` tells the story from `load` to `evaluate`,
-`experiments` compares many such lives side by side, and `cli` is the command line over all of it.
+model new text (or a task model new labels), `strategies` turn a model and labelled examples into a `TaskModel`, both by
+the rows and losses of `labelled`, and `combinations` make one model of several. `measure` scores models and gives
+intervals, `lifecycle` tells the story from `load` to `evaluate`, `experiments` compares many such lives side by side,
+and `cli` is the command line over all of it.
 
 Verbs are functions, kinds are packages in the plural:
 

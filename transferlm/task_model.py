@@ -15,7 +15,17 @@ from transferlm.errors import DataError, ModelFolderError, SettingError, Unsuppo
 from transferlm.measure.precision_gate import Trial, quickest
 from transferlm.measure.task_scores import ClassScores, Scores, score_of
 from transferlm.models._inputs import encoded, features_apart, scored_tokens
-from transferlm.models.base import Encoder, GradientTrained, Model, QuickEncoder, card
+from transferlm.models.base import (
+    KEPT,
+    Encoder,
+    GradientTrained,
+    Kept,
+    Model,
+    QuickEncoder,
+    card,
+    read_kept,
+    write_kept,
+)
 from transferlm.tasks.base import Examples, Prediction, Task, gives_probabilities, probabilities
 from transferlm.text.framing import Text, flat
 from transferlm.text.windows import windows
@@ -24,6 +34,8 @@ __all__ = ["ClassScores", "Scores", "TaskModel", "body_of"]
 
 HEAD = "head.safetensors"
 
+_KEPT = "task_"
+"""What the files of things kept with the task begin with: the body has its own beside them."""
 PRECISIONS = ("int8", "bf16", "fp32")
 SAMPLE, LEAST = 256, 64
 """Texts that a choice of precision is measured on, and the fewest that say something: all of them must agree then."""
@@ -45,6 +57,7 @@ class TaskModel:
         window: Tokens of a long text that are read at once where each has scores of its own; none reads as many as the
             model can.
         precision: What `quicken` chose for predictions; None lets the machine decide. It lives in the saved folder.
+        kept: What updates left for later ones, by name; saved with it, and no part of how it scores.
     """
 
     model: Model
@@ -56,6 +69,7 @@ class TaskModel:
     apart: bool = False
     window: int | None = None
     precision: str | None = None
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         output = self.task.output(self.labels)
@@ -215,7 +229,9 @@ class TaskModel:
         with storage.written_whole(folder) as scratch:
             self.model.write_whole(scratch)
             storage.save_tensors({"weights": self.weights, "bias": self.bias}, scratch / HEAD)
-            storage.write_json(scratch / storage.MANIFEST, {**self.model.manifest(), "task": self.facts()})
+            kept = write_kept(self.kept, scratch, _KEPT)
+            task = {**self.facts(), **({KEPT: kept} if kept else {})}
+            storage.write_json(scratch / storage.MANIFEST, {**self.model.manifest(), "task": task})
             storage.write_json(scratch / storage.LINEAGE, dataclasses.asdict(self.lineage))
             told = card(self.model.family, self.lineage, f"It predicts {self.described()}.")
             (scratch / storage.CARD).write_text(told, encoding="utf-8")
@@ -227,7 +243,10 @@ class TaskModel:
         Raises:
             ModelFolderError: The head does not fit body and labels, or the task is unknown.
         """
-        return cls.of(folder, folder.said("task"), folder.tensors(HEAD), model)
+        told = folder.said("task")
+        made = cls.of(folder, told, folder.tensors(HEAD), model)
+        made.kept = read_kept(folder, told.get(KEPT, {}), _KEPT)
+        return made
 
     @classmethod
     def of(cls, folder: storage.Folder, told: Mapping[str, Any], head: Mapping[str, np.ndarray], model: Model) -> Self:

@@ -127,7 +127,7 @@ def test_curves_for_tensorboard_are_written_where_they_are_asked_for(run: Run, d
     quick = ("--strategy", "fine_tuning", "--epochs", "1", "--minimum-steps", "2")
     assert run("transfer", "board-up", review_file, *quick, "-o", "board-task", "--tensorboard", "board").code == 0
     written = sorted(place.name for place in (desk / "board").iterdir())
-    assert written == ["continuing-the-pretraining", "fine-tuning", "pretraining"]
+    assert written == ["fine-tuning", "pretraining", "training-further"]
 
 
 KILLED_WHEN_SAVED = """

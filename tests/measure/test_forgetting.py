@@ -33,7 +33,7 @@ def test_no_more_than_some_thousand_texts_are_kept_aside() -> None:
 
 
 def test_old_texts_that_stand_in_the_new_ones_are_not_measured_on(review_texts: list[str]) -> None:
-    gate = Gate(tl.Corpus(review_texts), tl.Corpus(review_texts), None, 0)
+    gate = Gate.of_texts(tl.Corpus(review_texts), tl.Corpus(review_texts), None, 0)
     assert gate.old is not None
     assert not set(gate.old.texts) & set(gate.new.train)
 
@@ -46,7 +46,7 @@ def test_a_rise_is_relative() -> None:
 
 def test_the_loss_is_what_the_model_gives_its_own_texts(recurrent: Recurrent, review_texts: list[str]) -> None:
     kept = held_out(tl.Corpus(review_texts))
-    found = kept.loss(recurrent)
+    found = kept.measured(recurrent)
     logs = [s.log_probs for s in recurrent.token_scores(kept.texts)]
     assert found is not None
     assert found.nats == pytest.approx(-np.concatenate(logs).mean())
@@ -92,11 +92,11 @@ def test_what_was_measured_after_is_the_loss_of_the_model_that_comes_out(
     recurrent: Recurrent, review_texts: list[str]
 ) -> None:
     made, report = tl.update(recurrent, OTHER, tl.updates.ContinuedPretraining(**HARD), old=review_texts, seed=4)
-    gate = Gate(tl.Corpus(OTHER), tl.Corpus(review_texts), None, 4)
+    gate = Gate.of_texts(tl.Corpus(OTHER), tl.Corpus(review_texts), None, 4)
     assert report.old is not None
     assert gate.old is not None
-    assert gate.old.loss(made) == report.old.after
-    assert gate.old.loss(recurrent) == report.old.before
+    assert gate.old.measured(made) == report.old.after
+    assert gate.old.measured(recurrent) == report.old.before
 
 
 def test_an_update_that_forgets_is_refused_with_the_figure(recurrent: Recurrent, review_texts: list[str]) -> None:

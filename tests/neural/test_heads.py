@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from transferlm.neural.heads import LinearHead, loss_of
+from transferlm.neural.distillation import distilled
+from transferlm.neural.heads import IGNORED, IMPOSSIBLE, LinearHead, loss_of, readout_of
 from transferlm.outputs import Output
 
 SOFTMAX = Output("text", 3, "softmax")
@@ -67,3 +68,81 @@ def test_span_loss_is_the_mean_surprise_of_start_and_end_among_the_tokens_that_c
     start, end = torch.log_softmax(scores[..., 0], dim=1), torch.log_softmax(scores[..., 1], dim=1)
     by_hand = -(start[0, 2] + end[0, 4] + start[1, 0] + end[1, 0]) / 4
     assert float(loss_of(Output("token", 2, "span"), scores, targets, None)) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+OUTPUTS = (
+    Output("text", 3, "softmax"),
+    Output("token", 3, "softmax"),
+    Output("text", 3, "sigmoid"),
+    Output("text", 1, "squared"),
+    Output("token", 2, "span"),
+)
+
+
+def batch_of(output: Output) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of four texts of five tokens, with gradients, and targets."""
+    draw = torch.Generator().manual_seed(1)
+    shape = (4, output.size) if output.per == "text" else (4, 5, output.size)
+    scores = torch.randn(shape, generator=draw)
+    if output.link == "span":
+        scores[:, 4] = IMPOSSIBLE
+        return scores.requires_grad_(), torch.randint(0, 4, (4, 2), generator=draw)
+    if output.link in ("sigmoid", "squared"):
+        return scores.requires_grad_(), torch.randint(0, 2, shape, generator=draw).float()
+    targets = torch.randint(0, output.size, shape[:-1], generator=draw)
+    if output.per == "token":
+        targets[:, 3:] = IGNORED
+    return scores.requires_grad_(), targets
+
+
+WEIGHTS = [1.0, 3.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("output", "weights"),
+    [*((output, None) for output in OUTPUTS), *((output, WEIGHTS) for output in OUTPUTS[:2])],
+    ids=str,
+)
+def test_a_readout_has_the_loss_of_the_same_scores(output: Output, weights: list[float] | None) -> None:
+    scores, targets = batch_of(output)
+    weighing = None if weights is None else torch.tensor(weights)
+    found = readout_of(output, scores, targets, weighing)
+    torch.testing.assert_close(found.mean(), loss_of(output, scores, targets, weighing))
+    gradients = [
+        torch.autograd.grad(loss, scores)[0] for loss in (found.mean(), loss_of(output, scores, targets, weighing))
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=str)
+def test_what_is_drawn_is_as_probable_as_the_scores_say(output: Output) -> None:
+    """The expected loss of draws is the entropy: of a number's distribution, variance 1/2, the expected square."""
+    scores, targets = batch_of(output)
+    found = readout_of(output, scores.detach(), targets)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([found.nats(found.drawn(generator)) for _ in range(4000)]).mean()
+    if output.link == "squared":
+        expected = torch.tensor(0.5 * len(found.targets))
+    else:
+        chances = torch.softmax(found.score(found.states), dim=1)
+        expected = -torch.special.xlogy(chances, chances).sum()
+    torch.testing.assert_close(drawn, expected, rtol=0.03, atol=0.03)
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=str)
+def test_a_divergence_is_0_from_itself_and_pulls_to_the_teacher(output: Output) -> None:
+    scores, targets = batch_of(output)
+    own, teacher = readout_of(output, scores, targets), readout_of(output, scores.detach() * 0.5, targets)
+    assert float(distilled(own, own, 2.0).detach()) == pytest.approx(0.0, abs=1e-6)
+    apart = distilled(own, teacher, 2.0)
+    assert 0 < float(apart.detach()) < float("inf")
+    step = torch.autograd.grad(apart, scores)[0]
+    nearer = readout_of(output, scores.detach() - 0.01 * step, targets)
+    assert float(distilled(nearer, teacher, 2.0)) < float(apart.detach())
+
+
+def test_the_divergence_of_numbers_is_their_squared_distance_whatever_the_temperature() -> None:
+    output = Output("text", 1, "squared")
+    one, other = (readout_of(output, torch.tensor([[a], [b]]), torch.zeros(2, 1)) for a, b in ((1.0, 2.0), (3.0, 2.5)))
+    for temperature in (1.0, 2.0):
+        assert float(distilled(one, other, temperature)) == pytest.approx((4 + 0.25) / 2)

@@ -164,7 +164,7 @@ def test_merged_they_score_as_they_did_attached(
     def fit(self: Tuning, *arguments: Any, **named: Any) -> None:
         real(self, *arguments, **named)
         with torch.inference_mode():
-            attached.append(self.trial.read(self.trial._batch(self.train)))
+            attached.append(self.trial.read(self.trial.batch(self.train)))
 
     monkeypatch.setattr(Tuning, "fit", fit)
     examples = make_examples(16)

@@ -169,7 +169,10 @@ def command(
         pairs = read_word_file(Path(data), how.encoding or "utf-8")
         _show_words(lifecycle.evaluate(model, pairs), title, as_json)  # type: ignore[arg-type]
     elif isinstance(model, TaskModel):
-        how.refuse(folder, "a task model")
+        how.refuse(folder, "a task model", but="without_adapters")
+        model = lifecycle.without_adapters(model) if how.without_adapters else model
+        if not isinstance(model, TaskModel):
+            raise click.UsageError(f"{folder} was updated by low_rank with text alone: transfer the model before it")
         _show_task(model.score(model.task.read(data, labels=model.labels)), title, as_json)
     else:
         found, added = how.scores(model, data)

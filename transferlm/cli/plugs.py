@@ -22,11 +22,13 @@ class Plug:
         parameter: The command's parameter (`strategy`, or `model` for an argument).
         kind: A key of `catalog.KINDS`.
         prefix: What stands before a flag: nothing, a fixed word (`tokenizer.`), or `{name}.` for the method's name.
+        only: How the names of those hyper-parameters end that are flags here; empty for all.
     """
 
     parameter: str
     kind: str
     prefix: str = ""
+    only: str = ""
 
     def flag(self, name: str, field: str) -> str:
         """A hyper-parameter's flag; hyphens and underscores are one when it is typed."""
@@ -95,6 +97,8 @@ def _options(plug: Plug, name: str, given: dict[tuple[str, str], dict[str, Any]]
         return keep
 
     for field in catalog.entry(plug.kind, name).hyper_parameters:
+        if not field.name.endswith(plug.only):
+            continue
         yield click.Option(
             [plug.flag(name, field.name), f"{plug.parameter}.{name}.{field.name}".replace(".", "_")],
             type=_Value(field),

@@ -51,7 +51,7 @@ def _what(shown: str, folder: Folder) -> Iterator[str]:
         yield f"  predicts {_predicted(task)}"
     yield from (f"  {name} predicts {_predicted(each)}" for name, each in folder.said("tasks").items())
     yield from (f"  {name}: {_plain(value)}" for name, value in model.get("hyper_parameters", {}).items())
-    for name, facts in folder.said("kept").items():
+    for name, facts in (*folder.said("kept").items(), *task.get("kept", {}).items()):
         yield f"  keeps {name}: {', '.join(f'{fact} {_plain(value)}' for fact, value in facts.items())}"
 
 

@@ -2,7 +2,7 @@
 
 from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation, with_posterior, without_adapters
 from transferlm.lifecycle.finding import find_learning_rate
-from transferlm.lifecycle.learning import Updated, combine, compress, pretrain, read, transfer, update
+from transferlm.lifecycle.learning import combine, compress, pretrain, read, transfer
 from transferlm.lifecycle.opening import (
     empty,
     load,
@@ -14,6 +14,7 @@ from transferlm.lifecycle.opening import (
     untrained,
     word_vectors,
 )
+from transferlm.lifecycle.updating import Updated, update
 from transferlm.lifecycle.using import evaluate, export, generate, generate_pieces
 from transferlm.measure.forgetting import Report
 from transferlm.versions import rollback, versions_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 from transferlm import catalog
 from transferlm.measure.language import Context
@@ -105,14 +105,31 @@ def with_posterior(
     return made
 
 
-def without_adapters(model: Model | TaskModel) -> Model:
+@overload
+def without_adapters(model: Model) -> Model: ...
+
+
+@overload
+def without_adapters(model: TaskModel) -> Model | TaskModel: ...
+
+
+def without_adapters(model: Model | TaskModel) -> Model | TaskModel:
     """The model as it was before all its updates by `low_rank` that kept what they added, to the rounding of fp32.
+
+    A task model that was so updated with labelled examples is one again; of any other it is the body.
 
     Raises:
         UnsupportedError: Nothing is kept with the model, or its weights have moved since.
     """
     from transferlm.models._added import Added  # torch is not loaded before it is used
 
+    if isinstance(model, TaskModel) and "adapter" in model.kept:
+        from transferlm.labelled.learner import Learner
+
+        learner = Learner.of(model).copy()
+        Added.taken_off(learner)
+        learner.lineage = model.lineage.child("without adapters", method={"name": "low_rank"})
+        return learner.task_model()
     made = body_of(model).copy()
     Added.taken_off(made)
     made.lineage = body_of(model).origin.child("without adapters", method={"name": "low_rank"})

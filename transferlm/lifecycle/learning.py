@@ -1,35 +1,36 @@
-"""What makes a new model of an old one: pretraining, updates, transfer, combination, compression."""
+"""What makes a new model of an old one: pretraining, transfer, combination, compression (updates: `updating.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, overload
 
 from transferlm import catalog, storage
 from transferlm.combinations.base import Combination
-from transferlm.errors import SettingError, UnsupportedError
 from transferlm.launched import alone
-from transferlm.measure.cost import Meter
-from transferlm.measure.forgetting import Gate, Report
 from transferlm.measure.language import finite, score
-from transferlm.measure.step import Step, step_between
-from transferlm.models.base import CountBased, Model, SelfSupervised, Trainable, able, require
+from transferlm.models.base import CountBased, Model, SelfSupervised, Trainable, able
 from transferlm.progress import say
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel, body_of
 from transferlm.task_models import TaskModels
 from transferlm.tasks.base import Examples, Task
 from transferlm.text.corpus import Corpus
-from transferlm.updates.base import Update
 
-__all__ = ["Updated", "combine", "compress", "pretrain", "read", "transfer", "update"]
+__all__ = ["combine", "compress", "pretrain", "read", "transfer"]
 
 
-def read(source: Any, task: Task) -> Examples:
-    """Read labelled examples for a task from a file, a frame or a dataset (see `Task.read`)."""
-    return task.read(source)
+def read(source: Any, task: Task, labels: Sequence[str] | None = None) -> Examples:
+    """Read labelled examples for a task from a file, a frame or a dataset (see `Task.read`).
+
+    Args:
+        source: Where they are.
+        task: The task; to update or score a task model its own (`model.task`).
+        labels: The labels there are, of a model say (`model.labels`): the examples may lack some, and any other is an
+            error that names its line. None takes those found.
+    """
+    return task.read(source, labels=labels)
 
 
 def pretrain(
@@ -64,100 +65,6 @@ def pretrain(
         say(note)
     made: Model = trained
     return made
-
-
-class Updated(NamedTuple):
-    """An updated model and what the update did."""
-
-    model: Model
-    report: Report
-
-
-def update(
-    model: Model | TaskModel,
-    new: Corpus | Iterable[str],
-    method: Update,
-    old: Corpus | Iterable[str] | None = None,
-    max_forgetting: float | None = None,
-    seed: int = 0,
-    checkpoints: str | Path | None = None,
-    step_share: float | Literal["fit"] | None = None,
-) -> Updated:
-    """A model that has learnt from new text without labels; the model given is left as it was.
-
-    A part of the new text, and of the old where it is given, is scored before and after and not trained on until it has
-    been. A method that is exact (`count_merging`) adds it once the figures are known; all others leave it out.
-
-    Args:
-        model: What is updated; of a task model its body.
-        new: Texts to learn from.
-        method: How.
-        old: Texts of the kind that the model knew before. Without them forgetting is not measured.
-        max_forgetting: Largest relative rise of the loss on the old text: 0.02 is 2%.
-        seed: Decides every random choice.
-        checkpoints: Folder for the state of the training: an interrupted one goes on from there, to the same bits.
-        step_share: How much of the update's step is taken, above 0 and 1 at the most: weights (or counts) go back
-            towards those of `model`. `fit` takes the largest share found that `max_forgetting` lets pass.
-
-    Raises:
-        ForgettingError: The loss on the old text rose by more than that; the message says which share of the step would
-            have passed.
-        UnsupportedError: The method does not suit the model, forgetting is limited and can't be measured, or the step
-            can't be divided.
-        SettingError: Forgetting is limited and no old text is given, or a share is fitted and forgetting not limited.
-    """
-    body = body_of(model)
-    require(body, method.requires, catalog.name_of(method))
-    new, old = Corpus.of(new), None if old is None else Corpus.of(old)
-    gate, state, meter = Gate(new, old, max_forgetting, seed), _path(checkpoints), Meter()
-    _check_share(step_share, gate)
-    part = new if method.unlearns else gate.new.train
-    with meter:
-        made = method.update(body, part, gate.rehearsed, seed, state, measure=meter.around(gate.measure))
-    made, report = _passed(gate, body, made, step_share)
-    if method.exact and part is not new:
-        with meter:
-            whole = method.update(body, new, gate.rehearsed, seed, state)
-        made = whole if report.share == 1 else _divided(body, whole).at(report.share)
-    if report.share < 1:
-        made.lineage.scores["share of the step"] = report.share
-    gate.tell(made.lineage, report)
-    return Updated(made, replace(report, cost=meter.cost(body, made)))
-
-
-def _check_share(share: float | Literal["fit"] | None, gate: Gate) -> None:
-    if share == "fit":
-        if gate.limit is None:
-            raise SettingError("step_share fit looks for the largest share that passes: give max_forgetting too")
-    elif share is not None and not 0 < share <= 1:
-        raise SettingError(f"step_share {share}: give a number above 0 and at most 1, or fit")
-
-
-def _passed(gate: Gate, before: Model, made: Model, share: float | Literal["fit"] | None) -> tuple[Model, Report]:
-    """The model that passes the gate, and its report; or the refusal."""
-    report = gate.judge()
-    if isinstance(share, float | int) and share < 1:
-        made = _divided(before, made).at(share)
-        report = gate.judge_again(made, share)
-    if report.accepted:
-        return made, report
-    step = step_between(before, made)
-    passing = None if step is None else gate.largest_share(step)
-    if share == "fit" and passing is not None:
-        return passing
-    if passing is not None and report.share < 1:
-        passing = passing[0], replace(passing[1], share=passing[1].share * report.share)
-    raise gate.refusal(report, None if passing is None else passing[1], step is not None)
-
-
-def _divided(before: Model, after: Model) -> Step:
-    step = step_between(before, after)
-    if step is None:
-        raise UnsupportedError(
-            f"no share of this update can be taken: there are no models between a {before.family} model and what it"
-            " became; leave step_share out"
-        )
-    return step
 
 
 @overload

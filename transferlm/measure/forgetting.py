@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from transferlm.errors import ForgettingError, SettingError, UnsupportedError
 from transferlm.measure.cost import Cost
-from transferlm.measure.held_out import Change, HeldOut, Loss, held_out
-from transferlm.measure.language import finite
+from transferlm.measure.held_out import held_out
+from transferlm.measure.parts import Changed, Measured, Part
 from transferlm.measure.step import Step
 from transferlm.models.base import Model
 from transferlm.progress import track
 from transferlm.storage import Lineage
 from transferlm.text.corpus import Corpus
 
-__all__ = ["Gate", "Report"]
+__all__ = ["Gate", "Report", "check_limit"]
 
 
 SHARES = (7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
@@ -27,10 +27,11 @@ HALVINGS = 3
 
 @dataclass(frozen=True)
 class Report:
-    """What an update did to texts that it never trained on, and what it cost.
+    """What an update did to texts (or labelled examples) that it never trained on, and what it cost.
 
     Attributes:
-        new: Loss on texts of the new kind before and after; None where it was not measured.
+        new: Loss on texts of the new kind before and after, or score and loss on labelled examples (`ScoreChange`);
+            None where it was not measured.
         old: The same for the old kind.
         accepted: Whether the update stands; False only where it forgot more than was allowed.
         remarks: Why something was not measured.
@@ -38,24 +39,28 @@ class Report:
         would_pass: After a refusal: the largest share of the same step that passes, and what it would do; None where
             none passes, or the step can't be divided.
         cost: Time, memory and added size; None before they are known.
+        kind: What was learnt from: `text` or `examples`.
     """
 
-    new: Change | None
-    old: Change | None
+    new: Changed | None
+    old: Changed | None
     accepted: bool
     remarks: tuple[str, ...]
     share: float = 1.0
     would_pass: Report | None = None
     cost: Cost | None = None
+    kind: str = "text"
 
     @property
     def gain(self) -> float | None:
-        """By how many nats a token the loss on the new text fell; None where it was not measured or is infinite."""
-        return None if self.new is None else finite(self.new.before.nats - self.new.after.nats)
+        """How much better the new kind became, in nats a token or points of the score; None where it is not known."""
+        return None if self.new is None else self.new.gain
 
     def as_json(self) -> dict[str, Any]:
-        """`old` (or null), `new`, `accepted`, `share`, `cost` and `would_pass` (or null); losses in nats a token, null
-        where infinite or not measured.
+        """`old` (or null), `new`, `accepted`, `share`, `cost` and `would_pass` (or null).
+
+        `before` and `after` are losses in nats a token, null where infinite or not measured; of a task model they are
+        scores, with the name of the metric and the losses beside them.
         """
         new = self.new.as_json() if self.new else {"before": None, "after": None}
         return {
@@ -68,52 +73,63 @@ class Report:
         }
 
     def __str__(self) -> str:
-        lines = [f"{kind} text: {change or 'not measured'}" for kind, change in (("new", self.new), ("old", self.old))]
+        changes = (("new", self.new), ("old", self.old))
+        lines = [f"{which} {self.kind}: {change or 'not measured'}" for which, change in changes]
         lines += [f"share of the step taken: {self.share:.3g}"] * (self.share < 1)
         return "\n".join([*lines, *self.remarks, *([f"cost: {self.cost}"] if self.cost else [])])
 
 
 class Gate:
-    """Keeps texts aside, measures a model on them before and after, and refuses what forgot too much.
+    """Measures a model on what was kept aside, before and after, and refuses what forgot too much.
 
     Args:
-        new: Texts to learn from.
-        old: Texts of the kind that the model knew before; without them forgetting is not measured.
-        limit: Largest relative rise of the loss on the old text; none lets everything pass.
-        seed: Decides which texts are kept aside.
+        new: What is to be learnt, a part of it kept aside.
+        old: The same of what the model knew before; without it forgetting is not measured.
+        limit: By which share the model may become worse on the old part, at the most; none lets everything pass.
 
     Raises:
-        SettingError: There is a limit and no old text, or a limit below 0.
+        SettingError: There is a limit and nothing old, or a limit below 0.
     """
 
-    def __init__(self, new: Corpus, old: Corpus | None, limit: float | None, seed: int) -> None:
-        if limit is not None and not limit >= 0:
-            raise SettingError(f"max_forgetting {limit}: give 0 or more; 0.02 lets the old text's loss rise by 2%")
-        if limit is not None and old is None:
-            raise SettingError(f"max_forgetting {limit} needs old text to measure on: give some, or leave it out")
-        self.limit = limit
-        self.new = held_out(new, seed)
-        self.old = None if old is None else held_out(old, seed).without(self.new.train)
-        self._parts = [self.new] if self.old is None else [self.new, self.old]
-        self._losses: list[list[Loss | None]] = []
+    def __init__(self, new: Part, old: Part | None, limit: float | None) -> None:
+        self.new, self.old, self.limit = new, old, limit
+        self._parts = [new] if old is None else [new, old]
+        self._found: list[list[Measured | None]] = []
+
+    @classmethod
+    def of_texts(cls, new: Corpus, old: Corpus | None, limit: float | None, seed: int) -> Self:
+        """The gate of an update with text: the loss on the old text may rise by the limit, relative to what it was.
+
+        Args:
+            new: Texts to learn from.
+            old: Texts of the kind that the model knew before.
+            limit: As for the class.
+            seed: Decides which texts are kept aside.
+
+        Raises:
+            SettingError: As for the class.
+        """
+        check_limit(limit, old is not None, "text")
+        kept = held_out(new, seed)
+        return cls(kept, None if old is None else held_out(old, seed).without(kept.train), limit)
 
     @property
     def rehearsed(self) -> Corpus | None:
-        """The old text that may be trained on."""
+        """What is old and may be trained on."""
         return None if self.old is None else self.old.train
 
     def measure(self, model: Model) -> None:
-        """Score the held-out texts: call it before the update and after it.
+        """Score what was kept aside: call it before the update and after it.
 
         Raises:
             UnsupportedError: Forgetting is limited and can't be measured.
         """
-        self._losses.append([part.loss(model) for part in self._parts])
+        self._found.append([part.measured(model) for part in self._parts])
         if self.limit is None or self.old is None:
             return
-        loss = self._losses[0][1]
-        if loss is None or finite(loss.nats) is None:
-            told = _unmeasured(self.old) if loss is None else "the old text has probability 0 before the update already"
+        before = self._found[0][1]
+        if before is None or not before.known:
+            told = self.old.unmeasured() if before is None else self.old.unknown()
             raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {told}")
 
     def judge(self, share: float = 1.0) -> Report:
@@ -125,18 +141,18 @@ class Gate:
         Raises:
             UnsupportedError: Forgetting is limited and can't be measured.
         """
-        before, after = self._losses
+        before, after = self._found
         changes = [
-            Change(b, a) if b and a and b.vocabulary == a.vocabulary else None
-            for b, a in zip(before, after, strict=True)
+            part.change(b, a) if b and a else part.unmeasured()
+            for part, b, a in zip(self._parts, before, after, strict=True)
         ]
-        if self.limit is not None and changes[-1] is None:
-            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {_OTHER_WORDS}")
+        if self.limit is not None and isinstance(changes[-1], str):
+            raise UnsupportedError(f"forgetting can't be limited where it can't be measured: {changes[-1]}")
         return self._report(changes, share)
 
     def judge_again(self, model: Model, share: float) -> Report:
         """The report with another model in the place of the one that was measured after the update."""
-        self._losses = self._losses[:1]
+        self._found = self._found[:1]
         self.measure(model)
         return self.judge(share)
 
@@ -171,59 +187,65 @@ class Gate:
         if passing is not None:
             advice = f"the same run passes with --step-share {passing.share}: {_what_passes(report, passing)}"
         elif divisible:
-            advice = f"no share of its step passes, down to {SHARES[-1]:.3g}: look at the new text, or allow more"
+            advice = (
+                f"no share of its step passes, down to {SHARES[-1]:.3g}: look at the new {report.kind}, or allow more"
+            )
         else:
             advice = "take fewer steps, a lower learning rate, or a higher limit"
         return ForgettingError(
-            f"refused: the loss on held-out old text rose by {report.old.rise:.2%} ({report.old.before.nats:.4f}"
-            f" to {report.old.after.nats:.4f} nats a token), more than the {self.limit:.2%} allowed; nothing is"
-            f" written: {advice}",
+            f"refused: {report.old.worse()}, more than the {self.limit:.2%} allowed; nothing is written: {advice}",
             replace(report, would_pass=passing),
         )
 
     def tell(self, lineage: Lineage, report: Report) -> None:
         """Put what was measured, and on what, into a model's story."""
-        lineage.data += [part.described() for part in self._parts if part.texts]
+        lineage.data += [part.described() for part in self._parts if part.held]
         lineage.notes += report.remarks
         for kind, change in (("new", report.new), ("old", report.old)):
-            for when, loss in (("before", change.before), ("after", change.after)) if change else ():
-                figures = {"loss": finite(loss.nats), "bits_per_byte": finite(loss.bits_per_byte)}
+            for when, found in (("before", change.before), ("after", change.after)) if change else ():
+                figures = found.figures()
                 if figures["loss"] is None:
                     lineage.notes.append(f"{kind} text {when}: the loss was infinite, some token had probability 0")
                 known = {f"{kind}_{name}_{when}": figure for name, figure in figures.items() if figure is not None}
                 lineage.scores |= known
 
-    def _report(self, changes: Sequence[Change | None], share: float) -> Report:
-        old = changes[1] if self.old is not None else None
-        remarks = [
-            _unmeasured(part) if loss is None else _OTHER_WORDS
-            for part, change, loss in zip(self._parts, changes, self._losses[0], strict=True)
-            if change is None
-        ]
+    def _report(self, changes: Sequence[Changed | str], share: float) -> Report:
+        new, old = [None if isinstance(change, str) else change for change in (*changes, None)[:2]]
+        remarks = [change for change in changes if isinstance(change, str)]
         if self.old is None:
-            remarks.append("no old text was given, so forgetting was not measured")
+            remarks.append(f"no old {self.new.kind} {_were(self.new.kind)} given, so forgetting was not measured")
         accepted = self.limit is None or (old is not None and old.rise <= self.limit)
-        return Report(changes[0], old, accepted, tuple(dict.fromkeys(remarks)), share)
+        return Report(new, old, accepted, tuple(dict.fromkeys(remarks)), share, kind=self.new.kind)
 
 
-_OTHER_WORDS = (
-    "the vocabulary is closed and has changed, so that losses before and after are not of the same tokens: open it"
-    " (open_vocabulary) to have them compared"
-)
+def check_limit(limit: float | None, old: bool, kind: str) -> None:
+    """Check how much may be forgotten.
+
+    Args:
+        limit: The largest share, or none.
+        old: Whether there is anything to measure it on.
+        kind: What that is: `text` or `examples`.
+
+    Raises:
+        SettingError: There is a limit and nothing old, or a limit below 0.
+    """
+    if limit is not None and not limit >= 0:
+        lets = "the old text's loss rise" if kind == "text" else "the old examples' score fall"
+        raise SettingError(f"max_forgetting {limit}: give 0 or more; 0.02 lets {lets} by 2%")
+    if limit is not None and not old:
+        raise SettingError(f"max_forgetting {limit} needs old {kind} to measure on: give some, or leave it out")
+
+
+def _were(kind: str) -> str:
+    return "was" if kind == "text" else "were"
 
 
 def _what_passes(report: Report, passing: Report) -> str:
     """What a share of the step does to both texts, beside the whole step."""
     assert passing.old is not None
-    told = f"old text {passing.old.rise:+.2%}"
+    told = f"old {report.kind} {passing.old.told()}"
     if report.gain is None or passing.gain is None:
         return told
     if report.gain <= 0:
-        return f"{told}; the held-out new text gains nothing from the whole step"
-    return f"{told}, {passing.gain / report.gain:.0%} of the new text's gain kept"
-
-
-def _unmeasured(part: HeldOut) -> str:
-    if part.texts:
-        return "the model has no loss of its own to measure with (no head that predicts tokens)"
-    return f"{part.name} holds no text that could be kept aside: give several, not all of them in the new text too"
+        return f"{told}; the held-out new {report.kind} gains nothing from the whole step"
+    return f"{told}, {passing.gain / report.gain:.0%} of the gain on new {report.kind} kept"

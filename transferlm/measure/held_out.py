@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from transferlm.measure.language import finite, score
 from transferlm.models.base import Causal, Model, SelfSupervised
@@ -33,6 +33,15 @@ class Loss:
     bits_per_byte: float | None = None
     vocabulary: str | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether it can be compared with: it is finite."""
+        return finite(self.nats) is not None
+
+    def figures(self) -> dict[str, float | None]:
+        """What a lineage keeps, None where infinite or not there."""
+        return {"loss": finite(self.nats), "bits_per_byte": finite(self.bits_per_byte)}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -42,11 +51,27 @@ class Change:
     after: Loss
 
     @property
+    def gain(self) -> float | None:
+        """By how many nats a token the loss fell; None where it is infinite."""
+        return finite(self.before.nats - self.after.nats)
+
+    def worse(self) -> str:
+        """How much worse it became, as a refusal says it."""
+        return (
+            f"the loss on held-out old text rose by {self.rise:.2%} ({self.before.nats:.4f} to {self.after.nats:.4f}"
+            " nats a token)"
+        )
+
+    @property
     def rise(self) -> float:
         """How much the loss rose, relative to what it was: 0.02 is 2%; negative where it fell."""
         return self.after.nats / self.before.nats - 1
 
-    def as_json(self) -> dict[str, float | None]:
+    def told(self) -> str:
+        """The relative change of the loss."""
+        return f"{self.rise:+.2%}"
+
+    def as_json(self) -> dict[str, Any]:
         """`before` and `after` in nats a token, None where infinite."""
         return {"before": finite(self.before.nats), "after": finite(self.after.nats)}
 
@@ -71,20 +96,46 @@ class HeldOut:
     name: str
     train: Corpus
     texts: tuple[str, ...]
+    kind: ClassVar[str] = "text"
 
     def without(self, trained_on: Iterable[str]) -> HeldOut:
         """The same without texts that stand, word for word, in another training part."""
         return HeldOut(self.name, self.train, _unseen(self.texts, trained_on))
 
-    def loss(self, model: Model) -> Loss | None:
+    @property
+    def held(self) -> bool:
+        """Whether any text could be kept aside."""
+        return bool(self.texts)
+
+    def measured(self, model: Model) -> Loss | None:
         """The model's loss on the texts; None where it has none of its own, or no text could be kept aside."""
         if not self.texts or not measurable(model):
             return None
         return _causal(model, self.texts) if isinstance(model, Causal) else _masked(model, self.texts)
 
+    def change(self, before: Any, after: Any) -> Change | str:
+        """What changed from one loss to another; where they are not of the same tokens, why that can't be told."""
+        return Change(before, after) if before.vocabulary == after.vocabulary else _OTHER_WORDS
+
+    def unmeasured(self) -> str:
+        """Why there is no loss."""
+        if self.texts:
+            return "the model has no loss of its own to measure with (no head that predicts tokens)"
+        return f"{self.name} holds no text that could be kept aside: give several, not all of them in the new text too"
+
+    def unknown(self) -> str:
+        """Why a loss that was measured can't be compared with."""
+        return "the old text has probability 0 before the update already"
+
     def described(self) -> dict[str, Any]:
         """For a lineage."""
         return {"name": f"{self.name} (held out)", "hash": Corpus(self.texts).hash, "texts": len(self.texts)}
+
+
+_OTHER_WORDS = (
+    "the vocabulary is closed and has changed, so that losses before and after are not of the same tokens: open it"
+    " (open_vocabulary) to have them compared"
+)
 
 
 def held_out(corpus: Corpus, seed: int = 0, share: float = SHARE) -> HeldOut:

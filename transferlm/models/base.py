@@ -18,12 +18,13 @@ from transferlm.models._contract.gradients import (
     ReadsOn,
     SelfSupervised,
 )
-from transferlm.models._contract.kept import Kept, read_kept
+from transferlm.models._contract.kept import KEPT, Kept, read_kept, write_kept
 from transferlm.models._contract.masked import Masked
 from transferlm.models._contract.model import FromScratch, Model, Trainable, card, digest, made_from
 from transferlm.models._contract.requiring import able, require
 
 __all__ = [
+    "KEPT",
     "Causal",
     "CountBased",
     "Encoder",
@@ -54,4 +55,5 @@ __all__ = [
     "made_from",
     "read_kept",
     "require",
+    "write_kept",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from transferlm.neural.readout import Readout
@@ -26,13 +25,6 @@ def distilled(student: Readout, teacher: Readout, temperature: float = 1.0) -> t
     if not len(student.states):
         return student.states.sum()  # of no token: 0
     parts = [
-        checkpoint(_divergence, student, teacher, part, temperature, use_reentrant=False) for part in student.blocks()
+        checkpoint(student.divergence, teacher, part, temperature, use_reentrant=False) for part in student.blocks()
     ]
     return torch.stack(parts).sum() * (temperature**2 / len(student.states))
-
-
-def _divergence(student: Readout, teacher: Readout, part: slice, temperature: float) -> torch.Tensor:
-    with torch.no_grad():
-        wanted = functional.log_softmax(teacher.score(teacher.states[part]).float() / temperature, dim=1)
-    given = functional.log_softmax(student.score(student.states[part]).float() / temperature, dim=1)
-    return functional.kl_div(given, wanted, reduction="sum", log_target=True)

@@ -8,12 +8,15 @@ from torch import nn
 from torch.nn import functional
 
 from transferlm.neural.dropout import Dropout
+from transferlm.neural.readout import NumbersReadout, Readout
 from transferlm.outputs import Output
 
-__all__ = ["IGNORED", "LinearHead", "loss_of"]
+__all__ = ["IGNORED", "IMPOSSIBLE", "LinearHead", "loss_of", "readout_of"]
 
 IGNORED = -1
 """Target of a token that teaches nothing: a special one, or padding."""
+IMPOSSIBLE = -1e9
+"""Score of a token that can be no end of a span: its probability is 0, and divergences stay finite."""
 
 
 class _Exact(nn.Linear):
@@ -60,7 +63,7 @@ def loss_of(output: Output, scores: torch.Tensor, targets: torch.Tensor, weights
         targets: For `softmax` a class index each, int64 of shape (texts,) or (texts, tokens), `IGNORED` for a token
             that teaches nothing; for `sigmoid` 0 or 1 and for `squared` a number each, float32 of the scores' shape;
             for `span` the places of the first and the last token, int64 of shape (texts, 2), where a token that can't
-            be either scores -inf.
+            be either scores `IMPOSSIBLE`.
         weights: One weight a class, or None; the mean is then over the weights, as in `torch.nn.CrossEntropyLoss`.
     """
     match output.link:
@@ -77,3 +80,41 @@ def loss_of(output: Output, scores: torch.Tensor, targets: torch.Tensor, weights
             return functional.mse_loss(scores, targets)
         case "span":
             return functional.cross_entropy(scores.transpose(1, 2).flatten(0, 1), targets.flatten())
+
+
+def readout_of(
+    output: Output, scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> Readout:
+    """The same batch as distributions, one a prediction: its `mean` is `loss_of`, and it can be drawn from.
+
+    A text's class is one prediction, as a labelled token's is; each label that a text may have or not is one (of two);
+    so are the first and the last token of a span, and so is a number.
+
+    Args:
+        output: How the scores are read.
+        scores: As in `loss_of`.
+        targets: As in `loss_of`.
+        weights: As in `loss_of`.
+    """
+    match output.link:
+        case "softmax" if output.per == "text":
+            return Readout(scores, _as_they_are, targets, output.size, weights)
+        case "softmax":
+            labelled = targets != IGNORED
+            return Readout(scores[labelled], _as_they_are, targets[labelled], output.size, weights)
+        case "sigmoid":
+            return Readout(scores.reshape(-1, 1), _beside_nothing, targets.flatten().long(), 2)
+        case "squared":
+            return NumbersReadout(scores, _as_they_are, targets, 1)
+        case "span":
+            ends = scores.transpose(1, 2).flatten(0, 1)
+            return Readout(ends, _as_they_are, targets.flatten(), ends.shape[1])
+
+
+def _as_they_are(scores: torch.Tensor) -> torch.Tensor:
+    return scores
+
+
+def _beside_nothing(scores: torch.Tensor) -> torch.Tensor:
+    """A sigmoid's score as the two of a softmax: of having the label not, and of having it."""
+    return torch.cat([torch.zeros_like(scores), scores], dim=1)

@@ -1,4 +1,4 @@
-"""What a language model's loss is made from: states, the layer that scores tokens from them, and the tokens wanted."""
+"""What a loss is made from: states, the layer that scores tokens (or labels) from them, and those that are wanted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from transferlm.neural.vocabulary_loss import rows_of_block
 
-__all__ = ["Readout"]
+__all__ = ["NumbersReadout", "Readout"]
 
 
 class Readout(NamedTuple):
@@ -22,12 +22,14 @@ class Readout(NamedTuple):
         score: States of some tokens as logits, shape (tokens, vocabulary).
         targets: int64 of shape (tokens,).
         vocabulary: Number of tokens that are scored.
+        weights: One weight for each of them in the loss, float32, or None where all weigh the same.
     """
 
     states: torch.Tensor
     score: Callable[[torch.Tensor], torch.Tensor]
     targets: torch.Tensor
     vocabulary: int
+    weights: torch.Tensor | None = None
 
     def blocks(self) -> Iterator[slice]:
         """Places a few at a time, so that the logits of all of them never lie in memory together."""
@@ -48,6 +50,25 @@ class Readout(NamedTuple):
             parts = [checkpoint(self._nats, part, wanted, use_reentrant=False) for part in blocks]
         return torch.stack(parts).sum()
 
+    def mean(self) -> torch.Tensor:
+        """Mean nats of the wanted tokens; where they have weights, over these (as `torch.nn.CrossEntropyLoss` has it).
+
+        Of no token it is 0.
+        """
+        if self.weights is None:
+            return self.nats() / max(1, len(self.targets))
+        own = self.weights[self.targets]
+        nats = functional.cross_entropy(self.score(self.states).float(), self.targets, reduction="none")
+        mean: torch.Tensor = (nats * own).sum() / own.sum().clamp_min(torch.finfo(own.dtype).tiny)
+        return mean
+
+    def divergence(self, teacher: Readout, part: slice, temperature: float) -> torch.Tensor:
+        """KL(teacher || own) of the distributions at some places, both softened, summed; no gradient to the teacher."""
+        with torch.no_grad():
+            wanted = functional.log_softmax(teacher.score(teacher.states[part]).float() / temperature, dim=1)
+        given = functional.log_softmax(self.score(self.states[part]).float() / temperature, dim=1)
+        return functional.kl_div(given, wanted, reduction="sum", log_target=True)
+
     def _nats(self, part: slice, wanted: torch.Tensor) -> torch.Tensor:
         return functional.cross_entropy(self.score(self.states[part]).float(), wanted[part], reduction="sum")
 
@@ -60,3 +81,28 @@ class Readout(NamedTuple):
             noise = torch.empty_like(logits).exponential_(generator=generator)
             parts.append((logits - noise.log()).argmax(dim=1))  # the largest of logits with Gumbel noise is a draw
         return torch.cat(parts)
+
+
+class NumbersReadout(Readout):
+    """A batch of numbers to predict: `states` are the predictions and `targets` what is true, both (numbers, 1).
+
+    The loss is the squared error: up to a constant the nats of a normal distribution of variance 1/2 around each
+    prediction.
+    """
+
+    def _nats(self, part: slice, wanted: torch.Tensor) -> torch.Tensor:
+        return functional.mse_loss(self.states[part].float(), wanted[part], reduction="sum")
+
+    @torch.no_grad()
+    def drawn(self, generator: torch.Generator) -> torch.Tensor:
+        """A number for each place, drawn from its distribution: float32 of shape (numbers, 1)."""
+        noise = torch.empty_like(self.states, dtype=torch.float32).normal_(generator=generator)
+        numbers: torch.Tensor = self.states.float() + noise * 0.5**0.5
+        return numbers
+
+    def divergence(self, teacher: Readout, part: slice, temperature: float) -> torch.Tensor:
+        """The squared distance, which is the divergence of the two normal distributions, over temperature^2.
+
+        Numbers have nothing improbable to soften: the factor takes back that by which `distilled` multiplies.
+        """
+        return functional.mse_loss(self.states[part], teacher.states[part].detach(), reduction="sum") / temperature**2

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from transferlm import catalog
+from transferlm.labelled.rows import Rows
+from transferlm.labelled.trial import Trial
 from transferlm.models.base import Encoder, GradientTrained, Model, digest
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.embedding import only_rows
@@ -23,9 +25,7 @@ from transferlm.neural.loop import Group, History, Settings, fit
 from transferlm.outputs import Output
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
-from transferlm.strategies._rows import Rows
 from transferlm.strategies._settings import TrainingSettings
-from transferlm.strategies._trial import Trial
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
@@ -150,7 +150,7 @@ class Tuning:
         moving = [p for group in groups for p in group.parameters]
         trained = nn.ModuleList([self.body.module, self.head])
         size, held = self.strategy.batch_size, self.rows.of(self.held)
-        self.trial.states.keep({frozen(epoch) for epoch in range(settings.epochs)}, memory * 2**30)
+        self.trial.frozen_states.keep({frozen(epoch) for epoch in range(settings.epochs)}, memory * 2**30)
         torch.manual_seed(derive(self.seed, "dropout", *[part] * bool(part)))
         with only(trained, moving):
             self.trial.move(moving)

@@ -12,6 +12,7 @@ import torch
 
 from transferlm import catalog
 from transferlm.errors import DataError, SettingError
+from transferlm.labelled.rows import Rows
 from transferlm.models.base import Encoder, GradientTrained, Model, digest
 from transferlm.neural.batching import collate
 from transferlm.neural.checkpoint import Checkpoint
@@ -22,7 +23,6 @@ from transferlm.seeding import derive
 from transferlm.strategies._class_batches import ClassBatches
 from transferlm.strategies._head import with_linear_head
 from transferlm.strategies._labels import refuse_empty_labels
-from transferlm.strategies._rows import Rows
 from transferlm.strategies.base import Strategy
 from transferlm.task_model import TaskModel
 from transferlm.tasks.base import Examples
@@ -99,7 +99,7 @@ class Contrastive(Strategy):
         self, body: GradientTrained, source: Model, examples: Examples, seed: int, checkpoints: Path | None
     ) -> dict[str, float]:
         """Move the body's weights; what the pairs cost it at the end, and how many there were."""
-        rows = Rows(body, examples, np.arange(len(examples)))
+        rows = Rows(body, examples)
         assert rows.targets is not None
         batches = ClassBatches(rows.targets, self.batch_size, seed)
         epochs = max(self.epochs, -(-self.minimum_steps // batches.count))

@@ -14,6 +14,7 @@ from torch import nn
 
 from transferlm import catalog
 from transferlm.errors import SettingError
+from transferlm.labelled.trial import RowBatch, Trial
 from transferlm.models.base import GradientTrained, Model, digest
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.embedding import only_rows
@@ -22,7 +23,6 @@ from transferlm.neural.task_mixing import batches_of_each, mixed, mixing_rates
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
 from transferlm.strategies._training import Tuned, Tuning
-from transferlm.strategies._trial import RowBatch, Trial
 from transferlm.task_models import TaskModels
 from transferlm.tasks.base import Examples
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transferlm.errors import DataError
+from transferlm import catalog
+from transferlm.errors import DataError, UnsupportedError
 from transferlm.seeding import derive
 from transferlm.text.framing import Text, flat
 from transferlm.text.splits import grouped_split, split, stratified_split
@@ -60,9 +61,59 @@ class Examples:
     def hash(self) -> str:
         """SHA-256 over inputs and targets in order: the same data has the same one, wherever it lies."""
         digest = hashlib.sha256()
-        for text, target in zip(self.texts, self.task.plain(self.targets, self.labels), strict=True):
-            digest.update(json.dumps([text, target]).encode() + b"\n")
+        for record in self.records():
+            digest.update(record.encode() + b"\n")
         return digest.hexdigest()
+
+    def records(self) -> Iterator[str]:
+        """Each example as a line of JSON, input and target: what `of_records` reads."""
+        for text, target in zip(self.texts, self.task.plain(self.targets, self.labels), strict=True):
+            yield json.dumps([text, target])
+
+    @classmethod
+    def of_records(cls, records: Iterable[str], task: Task, labels: Sequence[str], name: str = "examples") -> Examples:
+        """Examples as `records` wrote them.
+
+        Raises:
+            DataError: A line is no such record, or names a label that is not among these.
+        """
+        texts: list[Text] = []
+        plain = []
+        for line, record in enumerate(records, 1):
+            try:
+                text, target = json.loads(record)
+                texts.append(text if isinstance(text, str) else (str(text[0]), str(text[1])))
+            except (ValueError, TypeError, LookupError) as error:
+                raise DataError(f"{name}: record {line:,} holds no input and target ({error!r})") from None
+            plain.append(target)
+        return cls(task, texts, _targets(task, plain, labels, name), tuple(labels), name)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """Several sets of one task and the same labels as one, in their order."""
+        first, more = parts[0], len(parts) - 1
+        if not more:
+            return first
+        return replace(
+            first,
+            texts=[text for part in parts for text in part.texts],
+            targets=np.concatenate([part.targets for part in parts]),
+            name=f"{first.name} and {more} more",
+            notes=tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
+        )
+
+    def under(self, task: Task, labels: Sequence[str]) -> Examples:
+        """The same examples for a task of the same kind with these labels in this order; they may lack some.
+
+        Raises:
+            DataError: An example has a label that is not among them.
+            UnsupportedError: The task is of another kind, or only one of the two is about pairs.
+        """
+        if type(task) is not type(self.task) or task.paired != self.task.paired:
+            own, other = (catalog.name_of(each) + " of pairs" * each.paired for each in (self.task, task))
+            raise UnsupportedError(f"{self.name} holds examples of {own}, and the model's task is {other}")
+        targets = _targets(task, self.task.plain(self.targets, self.labels), labels, self.name)
+        return replace(self, task=task, labels=tuple(labels), targets=targets)
 
     @property
     def strata(self) -> Sequence[Hashable] | None:
@@ -118,3 +169,22 @@ class Examples:
     def described(self) -> dict[str, Any]:
         """What lineage and reports keep of these examples."""
         return {"name": self.name, "hash": self.hash, "texts": len(self)}
+
+
+def _targets(task: Task, plain: Sequence[Any], labels: Sequence[str], name: str) -> np.ndarray:
+    """Targets of plain data; what is none of this task is told with its row."""
+    try:
+        return task.targets_of(plain, labels)
+    except (ValueError, TypeError, KeyError):
+        pass
+    for row, target in enumerate(plain, 1):
+        try:
+            task.targets_of([target], labels)
+        except KeyError as error:
+            raise DataError(
+                f"{name}, example {row:,}: label {error} is not among the model's ({', '.join(labels)}); an update"
+                " teaches labels that a model has: transfer it anew to give it more"
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{name}, example {row:,}: {target!r} is no target of {catalog.name_of(task)}") from error
+    raise DataError(f"{name}: targets that do not go together")

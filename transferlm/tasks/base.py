@@ -45,6 +45,8 @@ class Task(ABC):
 
     headline: ClassVar[str] = "accuracy"
     """The metric that tables lead with."""
+    forgetting_metric: ClassVar[str] = ""
+    """The metric by which updates are judged, larger being better; empty is the headline."""
     predicts: ClassVar[type[Prediction]] = LabelPrediction
     """What it says of an input."""
 
@@ -117,6 +119,14 @@ class Task(ABC):
     def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[Any]:
         """Targets as plain data that does not depend on the order of labels: what hashes are made of."""
 
+    @abstractmethod
+    def targets_of(self, plain: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
+        """The targets that plain data speak of, their indices in the order of `labels`: what `plain` gave, taken back.
+
+        Raises:
+            KeyError: A label is not among these.
+        """
+
     def strata(self, targets: np.ndarray, labels: Sequence[str]) -> Sequence[Hashable] | None:  # noqa: ARG002
         """The class of each example, where each has one; None otherwise."""
         return None
@@ -141,6 +151,11 @@ class Task(ABC):
     def weights(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
         """One loss weight a label, float64 of shape (labels,), or None where all weigh the same."""
         return None
+
+    @property
+    def judged_by(self) -> str:
+        """The metric by which updates are judged."""
+        return self.forgetting_metric or self.headline
 
     def is_open(self, targets: np.ndarray) -> bool:  # noqa: ARG002
         """Whether a setting (a threshold) is left open, to be fitted to such examples once a model is trained."""

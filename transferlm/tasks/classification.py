@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class Classification(TextTask):
     """Name of the column that holds the label."""
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     """Weight of each class in the loss: `balanced` (inverse to its frequency), `spam=3,ham=1`, or none."""
+
+    forgetting_metric: ClassVar[str] = "macro_f1"
+    """A label that is forgotten counts as much as any other, however few its texts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,6 +118,11 @@ class Classification(TextTask):
     def plain(self, targets: np.ndarray, labels: Sequence[str]) -> list[str]:
         """The label of each text."""
         return [labels[target] for target in targets]
+
+    def targets_of(self, plain: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+        """Indices of the labels, int64 of shape (texts,)."""
+        index = {label: place for place, label in enumerate(labels)}
+        return np.array([index[name] for name in plain], dtype=np.int64)
 
     def strata(self, targets: np.ndarray, labels: Sequence[str]) -> list[Hashable]:
         """The label of each text."""

@@ -154,6 +154,14 @@ class Multilabel(TextTask):
         """The labels of each text, sorted by name."""
         return [sorted(labels[int(place)] for place in np.flatnonzero(row)) for row in targets]
 
+    def targets_of(self, plain: Sequence[Sequence[str]], labels: Sequence[str]) -> np.ndarray:
+        """Which labels each text has, bool of shape (texts, labels)."""
+        index = {label: place for place, label in enumerate(labels)}
+        targets = np.zeros((len(plain), len(labels)), dtype=bool)
+        for row, names in enumerate(plain):
+            targets[row, [index[name] for name in names]] = True
+        return targets
+
     def reordered(self, targets: np.ndarray, labels: Sequence[str], order: Sequence[str]) -> np.ndarray:
         """The same labels in the columns of another order; a label that is not among these stands nowhere."""
         own = np.zeros((len(targets), len(order)), dtype=bool)

@@ -161,6 +161,12 @@ class NER(TokenTask):
         """Start, end and label of each entity."""
         return [[[entity.start, entity.end, entity.label] for entity in row] for row in targets]
 
+    def targets_of(self, plain: Sequence[Sequence[Sequence[Any]]], labels: Sequence[str]) -> np.ndarray:
+        """The entities of each text, objects of shape (texts,)."""
+        known = {label: label for label in labels}
+        rows = (tuple(Entity(start, end, known[label]) for start, end, label in row) for row in plain)
+        return np.fromiter(rows, dtype=object, count=len(plain))
+
 
 def _counted(targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]) -> np.ndarray:
     """How often each label was said rightly, is true, and was said in each text: int64 of shape (3, texts, labels)."""

@@ -202,6 +202,13 @@ class QuestionAnswering(TokenTask):
         """Start and text of each right answer."""
         return [[[gold.start, gold.text] for gold in row] for row in targets]
 
+    def targets_of(self, plain: Sequence[Sequence[Sequence[Any]]], labels: Sequence[str]) -> np.ndarray:  # noqa: ARG002
+        """The right answers of each question, objects of shape (questions,)."""
+        rows = (
+            tuple(Gold(start, start + len(text) if start >= 0 else -1, text) for start, text in row) for row in plain
+        )
+        return np.fromiter(rows, dtype=object, count=len(plain))
+
     def groups(self, texts: Sequence[Text]) -> list[str]:
         """The context of each question: all questions about one stay together."""
         return [parts(text)[1] for text in texts]

@@ -110,6 +110,10 @@ class Regression(TextTask):
         """The numbers."""
         return [float(value) for value in targets]
 
+    def targets_of(self, plain: Sequence[float], labels: Sequence[str]) -> np.ndarray:  # noqa: ARG002
+        """The numbers, float64 of shape (texts,)."""
+        return np.array(plain, dtype=np.float64)
+
 
 def _number(text: str) -> float | None:
     try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Course", "FurtherTraining"]
 
 _TOLD = {
-    "": "continuing the pretraining",
+    "": "training further",
     "head": "training the masked-LM head",
     "rows": "training the rows of new tokens",
 }
@@ -54,6 +54,8 @@ class Course:
 class FurtherTraining(Update):
     """The model's own loss on new text, next tokens or masked ones; a method says what it adds to it.
 
+    Of a task model that is updated with labelled examples the loss is its task's, and body and head move.
+
     Masks are drawn anew in each epoch (Liu et al. 2019). Where a masked model came without its head, one is built on
     its embedding table and warmed up with the body frozen, so that a head that knows nothing does not spoil the body.
     """
@@ -63,7 +65,8 @@ class FurtherTraining(Update):
     epochs: int = 10
     """Most passes over the text: training ends with whichever comes first."""
     learning_rate: float | None = None
-    """Peak step size; none takes the model's own: a quarter of its pretraining's, or 5e-5 for masked Transformers."""
+    """Peak step size; none takes the model's own: a quarter of its pretraining's, or 5e-5 for masked Transformers and
+    for labelled examples."""
     batch_size: int | None = None
     """Texts a step (lanes, for a stream); none takes what suits the model."""
     warmup: float = 0.06
@@ -80,6 +83,7 @@ class FurtherTraining(Update):
     """bfloat16 where the hardware multiplies it natively, else fp32."""
 
     requires: ClassVar[tuple[type, ...]] = (SelfSupervised,)
+    labelled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least(1, steps=self.steps, epochs=self.epochs, batch_size=self.batch_size, head_steps=self.head_steps)

@@ -26,6 +26,12 @@ class Update(ABC):
     exact: ClassVar[bool] = False
     """Whether the result has to hold all of the new text, the part too that is kept aside to measure on."""
 
+    labelled: ClassVar[bool] = False
+    """Whether it can teach a task model labelled examples, too."""
+
+    uses_old: ClassVar[bool] = False
+    """Whether it learns from what is old or looks at it, so that what is to be measured must be kept apart."""
+
     deterministic: ClassVar[bool] = False
     """Whether the seed decides nothing: the text is read once, in its order."""
 

@@ -13,5 +13,6 @@ __all__ = ["ContinuedPretraining"]
 class ContinuedPretraining(FurtherTraining):
     """The model's own loss on new text: next tokens, or masked ones (Gururangan et al. 2020).
 
-    Nothing holds the weights back, so what the new text lacks is forgotten: the other methods are measured by this one.
+    On labelled examples it is plain further fine-tuning of a task model, by the task's loss. Nothing holds the weights
+    back, so what the new text lacks is forgotten: the other methods are measured by this one.
     """

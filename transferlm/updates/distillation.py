@@ -61,5 +61,4 @@ class _Taught(Pair):
         with torch.no_grad():
             taught = self.other.readout(batch)
         given = self.own.readout(batch)
-        nats = given.nats() / max(1, len(given.targets))
-        return (1 - self.weight) * nats + self.weight * distilled(given, taught, self.temperature)
+        return (1 - self.weight) * given.mean() + self.weight * distilled(given, taught, self.temperature)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from transferlm.errors import SettingError
 from transferlm.models.base import SelfSupervised
@@ -35,6 +36,8 @@ class ElasticWeightConsolidation(FurtherTraining):
     """What the information of earlier texts keeps of itself at each update, 0 to 1; 1 forgets nothing."""
     information_tokens: int = 50_000
     """Predicted tokens that the information is measured from."""
+
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

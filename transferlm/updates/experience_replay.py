@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from transferlm.errors import SettingError
 from transferlm.models.base import Causal, Model, SelfSupervised
@@ -25,9 +26,9 @@ _TOGETHER = 16
 class ExperienceReplay(FurtherTraining):
     """Every step learns from new text and from old (Robins 1995; Rolnick et al. 2019).
 
-    Old is the text that is given as such, else what the model remembers of earlier updates, else text that a causal
-    model writes itself before it is updated (pseudo-rehearsal, Robins 1995; Sun, Ho & Lee 2020). A bounded memory of
-    old and new text, drawn evenly from all of it, is kept with the model for its next update.
+    Old is the text (or are the labelled examples) given as such, else what the model remembers of earlier updates, else
+    text that a causal model writes itself before it is updated (pseudo-rehearsal, Robins 1995; Sun, Ho & Lee 2020). A
+    bounded memory of old and new text, drawn evenly from all of it, is kept with the model for its next update.
     """
 
     share: float = 0.5
@@ -38,6 +39,8 @@ class ExperienceReplay(FurtherTraining):
     11,000 nearly nine."""
     written: int = 200
     """Texts that a causal model writes itself where it has no old ones."""
+
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,8 +82,8 @@ class ExperienceReplay(FurtherTraining):
             return Corpus(memory.texts), f"rehearsed: {len(memory.texts):,} texts that were kept with the model"
         if not isinstance(model, Causal):
             raise SettingError(
-                "experience_replay has no old text: give some, or update a model that keeps a memory; a model that"
-                " predicts hidden tokens can't write text itself"
+                "experience_replay has no old text or examples: give some, or update a model that keeps a memory; a"
+                " model that predicts hidden tokens or labels can't write any itself"
             )
         texts: list[str] = []
         with Progress("writing old text", self.written, "texts") as progress:

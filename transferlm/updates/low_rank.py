@@ -28,8 +28,9 @@ __all__ = ["LowRank"]
 class LowRank(FurtherTraining):
     """The model's own loss, each matrix of its layers moving by a product of two thin ones (LoRA, Hu et al. 2022).
 
-    All else stands still: embeddings, biases, norms, the output. It learns less and forgets less than all weights do
-    (Biderman et al. 2024), and what it added can be kept apart, small, so that the update can be taken off again.
+    All else stands still: embeddings, biases, norms, the output (of a task model its head). It learns less and forgets
+    less than all weights do (Biderman et al. 2024), and what it added can be kept apart, small, so that the update can
+    be taken off again.
     """
 
     rank: int = 8

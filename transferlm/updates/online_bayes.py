@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from transferlm.errors import SettingError
 from transferlm.models._kept_weights import POSTERIOR
@@ -36,6 +37,8 @@ class OnlineBayes(FurtherTraining):
     """What a token of earlier text weighs against one of the new: above 1 forgets less than Bayes' rule has it."""
     information_tokens: int = 50_000
     """Predicted tokens that the information is measured from."""
+
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

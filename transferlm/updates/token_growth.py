@@ -48,6 +48,8 @@ class TokenGrowth(FurtherTraining):
     """Weight of old text beside new in each step."""
 
     requires: ClassVar[tuple[type, ...]] = (GrowingTokens,)
+    labelled: ClassVar[bool] = False
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

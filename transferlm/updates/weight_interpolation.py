@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ class WeightInterpolation(FurtherTraining):
     """Largest relative rise of the old text's loss; none weighs old and new text alike."""
     places: int = 11
     """Places on the path that are tried, old and new weights among them."""
+
+    uses_old: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -55,23 +55,35 @@ class Kept:
         return self  # nothing of it is ever changed in place
 
 
-def write_kept(kept: Mapping[str, Kept], folder: Path) -> None:
-    """Write each thing's arrays into a model folder; the facts go into its manifest."""
+def write_kept(kept: Mapping[str, Kept], folder: Path, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Write each thing's arrays into a model folder; gives the facts, by name, that go into its manifest.
+
+    Args:
+        kept: What to write.
+        folder: Where.
+        prefix: What its files are told apart by from those of others in the folder.
+    """
     for name, thing in kept.items():
-        save_arrays(_file(folder, name), thing.arrays)
+        save_arrays(_file(folder, prefix + name), thing.arrays)
+    return {name: dict(thing.facts) for name, thing in kept.items()}
 
 
-def read_kept(folder: Folder) -> dict[str, Kept]:
+def read_kept(folder: Folder, told: Mapping[str, Any] | None = None, prefix: str = "") -> dict[str, Kept]:
     """What a model folder keeps beside its weights.
+
+    Args:
+        folder: Where.
+        told: The facts by name; none takes those that the manifest tells of the model.
+        prefix: As in `write_kept`.
 
     Raises:
         ModelFolderError: A file is missing or damaged, or the manifest tells of it otherwise than it was written.
     """
     found = {}
-    for name, facts in folder.said(KEPT).items():
+    for name, facts in (folder.said(KEPT) if told is None else told).items():
         if not _NAME.fullmatch(name) or not isinstance(facts, dict):
             raise ModelFolderError(f"{folder.path / MANIFEST}: {name!r} under {KEPT!r} is not as it was written")
-        found[name] = Kept(map_arrays(folder.file(_file(folder.path, name).name)), facts)
+        found[name] = Kept(map_arrays(folder.file(_file(folder.path, prefix + name).name)), facts)
     return found
 
 

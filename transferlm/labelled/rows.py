@@ -35,6 +35,12 @@ class Scale:
         """That of these numbers."""
         return cls(float(targets.mean()), float(targets.std()) or 1.0)
 
+    def inward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A head for targets in their own units as one for standardised targets."""
+        if self == Scale():
+            return weights, bias
+        return weights / np.float32(self.deviation), (bias - np.float32(self.mean)) / np.float32(self.deviation)
+
     def outward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A head for standardised targets as one for targets in their own units."""
         if self == Scale():
@@ -49,10 +55,17 @@ class Rows:
         body: Lays them out.
         examples: Texts beyond the maximum length give several rows where the task reads them whole: a text's class or
             number holds for each of its rows, and tokens have targets of their own.
-        train: Row numbers of the examples that are trained on: numbers are standardised by these.
+        train: Row numbers of the examples that are trained on, None for all: numbers are standardised by these.
+        scale: How numbers are standardised, where that is settled already.
     """
 
-    def __init__(self, body: GradientTrained, examples: Examples, train: np.ndarray) -> None:
+    def __init__(
+        self,
+        body: GradientTrained,
+        examples: Examples,
+        train: np.ndarray | None = None,
+        scale: Scale | None = None,
+    ) -> None:
         self.windows = body.windows(examples.texts, examples.task.reads_whole)
         self.ids = [row.ids for row in self.windows]
         self.types = [row.types for row in self.windows] if examples.task.paired else None
@@ -60,14 +73,16 @@ class Rows:
         self.read = shares_read(examples.texts, self.windows)
         self.output = examples.task.output(examples.labels)
         self.weights = examples.task.weights(examples.targets, examples.labels)
-        self.scale = Scale()
+        self.scale = scale or Scale()
         self.targets: np.ndarray | None = None
         self._token_targets: list[np.ndarray] = []
         self.counts = np.ones(len(self.windows), dtype=np.int64)
         if isinstance(examples.task, TokenTask):
             self._lay_tokens(examples, examples.task)
         else:
-            self.targets = self._per_text(examples, train)
+            if self.output.link == "squared" and scale is None:
+                self.scale = Scale.of(examples.targets if train is None else examples.targets[train])
+            self.targets = self._per_text(examples.targets)
 
     @property
     def window(self) -> int | None:
@@ -102,12 +117,10 @@ class Rows:
             laid[row, window.sees_all] = True
         return laid
 
-    def _per_text(self, examples: Examples, train: np.ndarray) -> np.ndarray:
-        targets = examples.targets
+    def _per_text(self, targets: np.ndarray) -> np.ndarray:
         if self.output.link == "softmax":
             return targets[self.owners]
         if self.output.link == "squared":
-            self.scale = Scale.of(targets[train])
             targets = ((targets - self.scale.mean) / self.scale.deviation)[:, None]
         return targets.astype(np.float32)[self.owners]
 

@@ -1,0 +1,1 @@
+"""Labelled examples as a body and a head learn from them: rows, their losses, and task models that learn on."""
