@@ -7,6 +7,7 @@ from transferlm.models._contract.encoding import (
     GrowingVectors,
     MapsVectors,
     QuickEncoder,
+    TokenEncoder,
     WordVectors,
 )
 from transferlm.models._contract.gradients import (
@@ -44,6 +45,7 @@ __all__ = [
     "ReadOn",
     "ReadsOn",
     "SelfSupervised",
+    "TokenEncoder",
     "TokenScores",
     "Trainable",
     "Vocabulary",

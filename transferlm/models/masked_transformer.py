@@ -30,7 +30,7 @@ from transferlm.models._masked_shapes import (
     shaped,
 )
 from transferlm.models._masked_text import PackedText, TextRows
-from transferlm.models._predicting import pooled, precisions_of
+from transferlm.models._predicting import pooled, precisions_of, token_scores
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._pseudo_likelihood import PseudoLikelihood
 from transferlm.models._training import Training
@@ -50,7 +50,7 @@ from transferlm.neural.part_way import ModuleStack
 from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
-from transferlm.text.framing import Frame, Text
+from transferlm.text.framing import Frame, Text, Window
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["MaskedTransformer"]
@@ -198,6 +198,12 @@ class MaskedTransformer(Pretrainable, Masked, LinearLayers, QuickEncoder):
     def encode_quickly(self, texts: Sequence[Text], precision: str, whole: bool = False) -> np.ndarray:
         """What `encode` gives, for predictions: float32 of shape (texts, width)."""
         return pooled(self, self._reader(), texts, precision, whole)
+
+    def score_quickly(
+        self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray, precision: str
+    ) -> list[np.ndarray]:
+        """A linear function of every token's state, for predictions: float32 of shape (tokens, size) for each row."""
+        return token_scores(self, rows, weights, bias, precision)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""
