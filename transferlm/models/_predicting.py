@@ -148,6 +148,8 @@ def _read(
 
 def _batches(lengths: np.ndarray) -> list[np.ndarray]:
     """Row numbers, the longest first, so that the last batches are short ones and no core waits long for another."""
+    if len(lengths) == 1:
+        return [np.zeros(1, np.int64)]
     order = np.argsort(-lengths, kind="stable")
     batch = np.cumsum(lengths[order]) // _TOKENS
     return np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []
@@ -174,11 +176,23 @@ def _pool(states: torch.Tensor, rows: PackedRows, pooling: str) -> np.ndarray:
 
 def _kept(module: nn.Module) -> tuple[TransformerWeights | None, dict[str, Passes]]:
     """The body's weights and the passes made of them, made anew once the weights have changed."""
-    state = [(weight.data_ptr(), weight._version) for weight in module.parameters()]
+    state = _state(module)
     known = _KEPT.get(module)
     if known is None or known[0] != state:
         known = _KEPT[module] = (state, packed_weights(module), {})
     return known[1:]
+
+
+def _state(module: nn.Module) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was changed; `parameters()` takes longer, for every text."""
+    found: list[tuple[int, int]] = []
+    left: list[nn.Module | None] = [module]
+    while left:
+        part = left.pop()
+        if part is not None:
+            found += [(one.data_ptr(), one._version) for one in part._parameters.values() if one is not None]
+            left += part._modules.values()
+    return found
 
 
 def _passes(module: nn.Module, precision: str) -> Passes:
