@@ -100,7 +100,7 @@ def agreement(reference: Any, scores: Any, output: Output) -> tuple[float, float
 
 
 def _choices(scores: Any, output: Output) -> list[np.ndarray]:
-    """What is chosen among, a choice a row: labels of a text or a token, or tokens of a stretch and that of no answer."""
+    """What is chosen among, a choice a row: labels of a text or token, or a stretch's tokens and that of no answer."""
     if output.per == "text":
         return [scores]
     stretches = [stretch for text in scores for stretch in text]

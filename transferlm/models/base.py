@@ -2,6 +2,7 @@
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
 from transferlm.models._contract.encoding import (
+    Compilable,
     Encoder,
     Encoding,
     GrowingVectors,
@@ -26,6 +27,7 @@ from transferlm.models._contract.requiring import able, require
 
 __all__ = [
     "Causal",
+    "Compilable",
     "CountBased",
     "Encoder",
     "Encoding",

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from transferlm.vectors.table import Asked, Near, WordTable
     from transferlm.vectors.words import Chinese
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "QuickEncoder", "TokenEncoder", "WordVectors"]
+__all__ = [
+    "Compilable",
+    "Encoder",
+    "Encoding",
+    "GrowingVectors",
+    "MapsVectors",
+    "QuickEncoder",
+    "TokenEncoder",
+    "WordVectors",
+]
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,27 @@ class QuickEncoder(Encoder, TokenEncoder):
         self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray, precision: str
     ) -> list[np.ndarray]:
         """What `score_rows` gives, in one of `precisions`; weights and bias are applied in fp32."""
+
+
+class Compilable(QuickEncoder):
+    """A quick encoder whose forward pass can be written down for a runtime without torch."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> int:
+        """Tokens of a row that the weights can tell the places of."""
+
+    @abstractmethod
+    def graph(self, head: tuple[np.ndarray, np.ndarray, str] | None = None, int8: bool = False) -> bytes:
+        """The forward pass as the content of an ONNX file (`neural/onnx_graph.py`).
+
+        Args:
+            head: Weights, bias, and whether a `text` or a `token` has scores; none writes no scores.
+            int8: Whether matrices are 8-bit integers.
+
+        Raises:
+            UnsupportedError: The body computes something that has no such form.
+        """
 
 
 class WordVectors(Encoder):
