@@ -13,8 +13,9 @@ from transferlm.errors import ModelFolderError, SettingError
 
 __all__ = ["OnnxFile"]
 
-_POINTS_OUTSIDE = b"\x0a\x08location\x12"
-"""How protobuf writes the key under which a tensor names another file that holds its numbers."""
+_POINTS_OUTSIDE = b"location"
+"""The key under which a tensor names another file that holds its numbers. Protobuf has several ways to write what is
+around it; that numbers happen to be these eight bytes has a chance of one in 8 billion for the largest file."""
 
 
 class OnnxFile:
