@@ -135,7 +135,7 @@ def compiled_arms(made: tl.TaskModel, sample: Sequence[str]) -> dict[str, Way]:
     assert isinstance(model, tl.TaskModel)
     for trial in model.quicken(sample):
         print(f"compiled, {trial}")
-    ways = {COMPILED: partial(labelled, model, "auto")}
+    ways: dict[str, Way] = {COMPILED: partial(labelled, model, "auto")}
     return ways if model.precision == "fp32" else {**ways, f"{COMPILED}, fp32": partial(labelled, model, "fp32")}
 
 
