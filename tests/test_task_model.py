@@ -16,12 +16,14 @@ import pytest
 from transferlm import lifecycle, storage
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.measure.precision_gate import agrees
-from transferlm.models.base import Model, QuickEncoder
+from transferlm.models.base import Model, QuickEncoder, TokenEncoder
 from transferlm.models.tfidf import TfIdf
 from transferlm.strategies.feature_extraction import FeatureExtraction
 from transferlm.task_model import Scores, TaskModel
-from transferlm.tasks.base import Examples, LabelPrediction
+from transferlm.tasks.base import Entities, Examples, LabelPrediction, Task
 from transferlm.tasks.classification import Classification
+from transferlm.tasks.ner import NER
+from transferlm.tasks.question_answering import QuestionAnswering
 
 Maker = Callable[..., Examples]
 
@@ -304,6 +306,49 @@ def test_quicken_refuses_a_body_that_rounds_badly(bert_folder: Path, make_exampl
     assert trials
     assert not any(agrees(trial.same, trial.change) for trial in trials)
     assert model.precision == "fp32"
+
+
+QUESTIONS = [
+    ("where did it rain", f"it was {number} days ago that it rained in the town of film") for number in range(70)
+]
+NAMED = [f"the film number {number} was good and the room was warm" for number in range(70)]
+
+
+def _of_tokens(bert_folder: Path, task: Task, labels: tuple[str, ...], width: int) -> TaskModel:
+    body = lifecycle.load(bert_folder, max_length=16)
+    assert isinstance(body, TokenEncoder)
+    head = np.random.default_rng(3).normal(size=(body.token_width, width)).astype(np.float32)
+    return TaskModel(body, task, labels, head, np.zeros(width, np.float32))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "width", "texts"),
+    [(NER(), ("PER", "WORK"), 5, NAMED), (QuestionAnswering(), (), 2, QUESTIONS)],
+    ids=["names", "answers"],
+)
+def test_tasks_of_tokens_are_predicted_quickly_too(
+    bert_folder: Path,
+    task: Task,
+    labels: tuple[str, ...],
+    width: int,
+    texts: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    in_fp32: None,
+) -> None:
+    model = _of_tokens(bert_folder, task, labels, width)
+    usual = model.task.decode(model.scores(texts)[0], texts, model.labels)
+    monkeypatch.setattr(type(model.model), "token_states", None)  # the usual way's
+    quick = model.predict(texts, precision="fp32")
+    assert [_place(one) for one in quick] == [_place(one) for one in usual]
+    assert len({repr(_place(one)) for one in quick}) > 1, "all predictions are alike, so the comparison says nothing"
+    assert {trial.precision for trial in model.quicken(texts)} == set(model.model.precisions) - {"fp32"}  # type: ignore[attr-defined]
+
+
+def _place(prediction: Any) -> Any:
+    """What is predicted, without how probable it is."""
+    if isinstance(prediction, Entities):
+        return [(entity.start, entity.end, entity.label) for entity in prediction.entities]
+    return prediction.start, prediction.end
 
 
 def test_quicken_wants_texts_enough(read_by_bert: TaskModel) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from transferlm.experiments.stream_result import Stream
     from transferlm.lifecycle import (
         combine,
+        compiled,
         compress,
         evaluate,
         find_learning_rate,
@@ -79,6 +80,7 @@ _HOMES = {
     "TaskModels": "task_models",
     "combine": "lifecycle",
     "compare": "experiments.compare",
+    "compiled": "lifecycle",
     "compress": "lifecycle",
     "evaluate": "lifecycle",
     "fetch": "sources",
@@ -122,6 +124,7 @@ __all__ = [
     "combinations",
     "combine",
     "compare",
+    "compiled",
     "compress",
     "evaluate",
     "fetch",

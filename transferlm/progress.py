@@ -108,9 +108,9 @@ class Progress:
         self.done += steps
         if note is not None:
             self.note = note
-        if not _audible() or not self._outermost:
-            return
         now = time.monotonic()
+        if (not self._drawn and now - self._started < PATIENCE) or not _audible() or not self._outermost:
+            return
         terminal = sys.stderr.isatty()
         wait = (0.1 if terminal else _LINE_EVERY) if self._drawn else PATIENCE
         if now - (self._shown if self._drawn else self._started) < wait:

@@ -56,8 +56,8 @@ class Lineage:
     """Where a model comes from, saved with it and printed by `transferlm show`.
 
     Attributes:
-        step: What made it: `pretrain`, `update`, `transfer`, `combine`, `compress`, `cache`, `fitted`, `imported`, or
-            nothing yet.
+        step: What made it: `pretrain`, `update`, `transfer`, `combine`, `compress`, `compile`, `cache`, `fitted`,
+            `imported`, or nothing yet.
         method: The method's name and hyper-parameters.
         data: One entry a data set: its name, SHA-256 and number of texts.
         parents: Lineages of the models it was made from.

@@ -18,10 +18,10 @@ from transferlm.models._inputs import encoded, features_apart, scored_tokens
 from transferlm.models.base import (
     KEPT,
     Encoder,
-    GradientTrained,
     Kept,
     Model,
     QuickEncoder,
+    TokenEncoder,
     card,
     read_kept,
     write_kept,
@@ -74,7 +74,7 @@ class TaskModel:
     def __post_init__(self) -> None:
         output = self.task.output(self.labels)
         if output.per == "token":
-            if not isinstance(self.model, GradientTrained):
+            if not isinstance(self.model, TokenEncoder):
                 raise ModelFolderError(f"scores of tokens need a model with token states, {self.model.family} has none")
             width = self.model.token_width
         else:
@@ -162,7 +162,7 @@ class TaskModel:
 
     def _precisions(self) -> tuple[str, ...]:
         """What the quick way can compute in here; none where there is no quick way."""
-        if self.apart or self.task.output(self.labels).per != "text" or not isinstance(self.model, QuickEncoder):
+        if self.apart or not isinstance(self.model, QuickEncoder):
             return ()
         return self.model.precisions
 
@@ -181,11 +181,12 @@ class TaskModel:
             )
         return self._quick(texts, precision)
 
-    def _quick(self, texts: Sequence[Text], precision: str) -> np.ndarray:
+    def _quick(self, texts: Sequence[Text], precision: str) -> Any:
         assert isinstance(self.model, QuickEncoder)
+        if self.task.output(self.labels).per == "token":
+            return scored_tokens(self.model, texts, self.weights, self.bias, self.window, precision)[0]
         features = self.model.encode_quickly(texts, precision, self.task.reads_whole)
-        scores: np.ndarray = np.asarray(features @ self.weights) + self.bias
-        return scores
+        return np.asarray(features @ self.weights) + self.bias
 
     def score(self, examples: Examples) -> Scores:
         """Every metric of the task on labelled examples.

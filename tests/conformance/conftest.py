@@ -63,6 +63,10 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
 
         return compress(counted("kneser_ney")(0), bits=3)
 
+    def compiled(seed: int) -> Model:
+        made: Model = catalog.find("models", "compiled").of(masked_transformer(seed), int8=True)  # type: ignore[attr-defined]
+        return made
+
     def counted(family: str) -> Factory:
         return lambda seed: catalog.find("models", family)(order=3).fit(review_texts, seed)
 
@@ -122,6 +126,7 @@ def factories(review_texts: list[str], tmp_path_factory: pytest.TempPathFactory)
         "causal_transformer": causal_transformer,
         "class_counts": class_counts,
         "compact": compact,
+        "compiled": compiled,
         "dynamic": dynamic,
         "fasttext": vectors("fasttext", buckets=500),
         "glove": vectors("glove", x_max=10.0),

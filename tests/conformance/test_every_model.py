@@ -62,10 +62,10 @@ def test_saved_and_opened_it_is_the_same_to_the_bit(family: str, model_of: Model
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_saved_folder_holds_json_and_safe_tensors_only(family: str, model_of: ModelOf, tmp_path: Path) -> None:
+def test_a_saved_folder_holds_json_safe_tensors_and_graphs_only(family: str, model_of: ModelOf, tmp_path: Path) -> None:
     model_of(family).save(tmp_path / "m")
     endings = {file.suffix for file in (tmp_path / "m").rglob("*") if file.is_file()}
-    assert endings <= {".json", ".safetensors", ".md", ".txt", ".model"}
+    assert endings <= {".json", ".safetensors", ".onnx", ".md", ".txt", ".model"}
     manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text())
     assert manifest["model"]["family"] == family
     assert (tmp_path / "m" / "README.md").read_text().startswith("---\n")
@@ -85,10 +85,11 @@ def test_a_copy_is_independent(family: str, model_of: ModelOf) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("file", ["model.safetensors", "transferlm.json"])
+@pytest.mark.parametrize("file", ["weights", "transferlm.json"])
 def test_a_file_cut_short_is_one_clear_line(family: str, file: str, model_of: ModelOf, tmp_path: Path) -> None:
     model_of(family).save(tmp_path / "m")
-    place = min((tmp_path / "m").rglob(file), key=lambda found: len(found.parts))  # a composite has it further down
+    pattern = "model.[so][an]*" if file == "weights" else file  # .safetensors or .onnx
+    place = min((tmp_path / "m").rglob(pattern), key=lambda found: len(found.parts))  # a composite has it further down
     place.write_bytes(place.read_bytes()[:-20])
     with pytest.raises(TransferLMError) as error:
         tl.load(tmp_path / "m")

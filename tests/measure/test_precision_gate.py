@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transferlm.measure.precision_gate import agreement, quickest
-from transferlm.outputs import Output
+from transferlm.outputs import Output, Stretch
 
 OUTPUT = Output("text", 2, "softmax")
 EXACT = np.random.default_rng(0).standard_normal((256, 2))
@@ -64,3 +64,29 @@ def test_agreement_by_kind_of_score() -> None:
     assert agreement(np.array([[1.0, -1.0], [1.0, 1.0]]), np.array([[1.0, 1.0], [1.0, 1.0]]), several)[0] == 0.5
     ratings = np.array([[1.0], [3.0]])
     assert agreement(ratings, ratings + 0.5, Output("text", 1, "squared")) == (1.0, pytest.approx(0.5))
+
+
+def stretch(scores: list[list[float]], whole: list[float]) -> Stretch:
+    offsets = np.zeros((len(scores), 2), dtype=np.int32)
+    return Stretch(
+        offsets, np.array(scores, dtype=np.float32).reshape(-1, len(whole)), np.array(whole, dtype=np.float32)
+    )
+
+
+def test_tags_are_compared_token_by_token() -> None:
+    output = Output("token", 2, "softmax")
+    exact = [[stretch([[0, 4], [4, 0]], [9, 9])], [stretch([[0, 4], [0, 4]], [9, 9]), stretch([], [9, 9])]]
+    rough = [[stretch([[0, 4], [0, 4]], [0, 9])], [stretch([[0, 4], [0, 4]], [0, 9]), stretch([], [9, 9])]]
+    same, change = agreement(exact, rough, output)
+    assert same == 0.75, "one tag of four is another; no special token has a tag"
+    assert change == pytest.approx(np.tanh(2))
+
+
+def test_spans_are_compared_by_where_they_begin_and_end_or_that_there_is_none() -> None:
+    output = Output("token", 2, "span")
+    exact = [[stretch([[8, 0], [0, 8]], [0, 0])], [stretch([[8, 0], [0, 8]], [0, 0])]]
+    rough = [[stretch([[8, 0], [8.1, 8]], [0, 0])], [stretch([[8, 0], [0, 8]], [0, 20])]]
+    assert agreement(exact, exact, output) == (1.0, 0.0)
+    same, change = agreement(exact, rough, output)
+    assert same == 0.5, "one beginning and one end of four are others"
+    assert change == pytest.approx(1.0, abs=1e-3)

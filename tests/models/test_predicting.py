@@ -72,6 +72,21 @@ def test_pairs_and_long_texts_in_windows_are_what_the_usual_way_gives(opened: tu
         assert np.abs(quick - usual).max() < 0.05, "the usual way may be in bfloat16"
 
 
+def test_every_token_is_scored_as_the_usual_way_scores_it(opened: tuple[MaskedTransformer, Any], in_fp32: None) -> None:
+    model, _ = opened
+    generator = np.random.default_rng(0)
+    weights = generator.normal(size=(model.token_width, 3)).astype(np.float32)
+    bias = np.array([0.5, -1.0, 2.0], dtype=np.float32)
+    rows = model.windows([*TEXTS, LONG, ("was the room dull", LONG), ""], whole=True)
+    assert len(rows) > 7, "no text went on in a second row"
+    usual = model.score_rows(rows, weights, bias)
+    quick = model.score_quickly(rows, weights, bias, "fp32")
+    assert [scores.shape for scores in quick] == [(len(row.ids), 3) for row in rows]
+    for one, other in zip(usual, quick, strict=True):
+        assert np.abs(one - other).max() < 1e-4
+    assert model.score_quickly([], weights, bias, "fp32") == []
+
+
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_rougher_precisions_stay_near(opened: tuple[MaskedTransformer, Any], precision: str) -> None:
     model, _ = opened

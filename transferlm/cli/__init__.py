@@ -32,7 +32,7 @@ COMMANDS = {
     "generate": "Draw texts from a language model.",
     "nearest": "Find the words nearest to a word, or what completes an analogy.",
     "compress": "Make a count-based model small for shipping, and state what that costs.",
-    "export": "Write a count-based model as an ARPA file, word vectors as word2vec's, for other tools.",
+    "export": "Write a model for other tools: as an ARPA file, as word2vec's vectors, as ONNX.",
     "check": "Look for trouble in labelled data before training on it.",
     "list": "List models, tokenizers, tasks, updates, strategies, combinations or sources.",
     "show": "Tell a saved model's whole story.",

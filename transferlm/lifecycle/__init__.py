@@ -1,6 +1,12 @@
 """The life of a language model: opened, pretrained, updated, transferred, combined, compressed, evaluated."""
 
-from transferlm.lifecycle.adapting import with_cache, with_dynamic_evaluation, with_posterior, without_adapters
+from transferlm.lifecycle.adapting import (
+    compiled,
+    with_cache,
+    with_dynamic_evaluation,
+    with_posterior,
+    without_adapters,
+)
 from transferlm.lifecycle.finding import find_learning_rate
 from transferlm.lifecycle.learning import combine, compress, pretrain, read, transfer
 from transferlm.lifecycle.opening import (
@@ -23,6 +29,7 @@ __all__ = [
     "Report",
     "Updated",
     "combine",
+    "compiled",
     "compress",
     "empty",
     "evaluate",

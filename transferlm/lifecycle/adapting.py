@@ -1,8 +1,9 @@
-"""Models that read otherwise: with a cache, with weights that move or are averaged over, without adapters."""
+"""Models that read otherwise: with a cache, with weights that move or are averaged over, without adapters, compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, overload
 
 from transferlm import catalog
@@ -12,7 +13,32 @@ from transferlm.models.base import Model
 from transferlm.task_model import TaskModel, body_of
 from transferlm.text.corpus import Corpus
 
-__all__ = ["with_cache", "with_dynamic_evaluation", "with_posterior", "without_adapters"]
+__all__ = ["compiled", "with_cache", "with_dynamic_evaluation", "with_posterior", "without_adapters"]
+
+
+def compiled(model: Model | TaskModel, int8: bool = False) -> Model | TaskModel:
+    """The model as ONNX files, for prediction by ONNX Runtime without torch; the model given is left as it was.
+
+    What it predicts is what the model predicts in fp32. Its folder holds `model.onnx`, which other programs run too: it
+    leads from token ids to states, a text's vector and, of a task model, scores.
+
+    Args:
+        model: A Transformer of BERT's kind, or a task model around one, of texts or of tokens.
+        int8: Write its matrices as 8-bit integers too, in a second file: a precision that `TaskModel.quicken` tries.
+
+    Raises:
+        UnsupportedError: The model is of another kind, or has layers that are no plain matrices.
+        SettingError: The extra `onnx` is missing.
+    """
+    body, head = body_of(model), None
+    if isinstance(model, TaskModel) and not model.apart:
+        head = (model.weights, model.bias, model.task.output(model.labels).per)
+    made: Model = catalog.find("models", "compiled").of(body, int8, head)
+    method = {"name": made.family, "hyper_parameters": {**made.hyper_parameters(), "int8": int8}}
+    made.lineage = body.origin.child("compile", method=method)
+    if not isinstance(model, TaskModel):
+        return made
+    return replace(model, model=made, precision=None, lineage=model.lineage.child("compile", method=method))
 
 
 def with_cache(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from transferlm.outputs import Output
-from transferlm.tasks.base import gives_probabilities, probabilities
+from transferlm.tasks.base import probabilities
 
 __all__ = ["CHANGE", "QUICKER", "SAME", "Trial", "agrees", "quickest"]
 
@@ -28,7 +29,7 @@ class Trial:
 
     Attributes:
         precision: Its name.
-        same: Share of inputs whose labels are those of fp32.
+        same: Share of inputs (of tokens, where each has scores) whose labels are those of fp32.
         change: Largest change of a probability (of a number: in standard deviations of fp32's).
         seconds: Processor time for the sample, after a pass to warm up.
         accepted: Whether it agrees and is quick enough.
@@ -45,14 +46,12 @@ class Trial:
         return f"{self.precision}: {self.same:.1%} same labels, largest change {self.change:.4f}, {said}"
 
 
-def quickest(
-    precisions: Sequence[str], score: Callable[[str], np.ndarray], output: Output
-) -> tuple[str, tuple[Trial, ...]]:
+def quickest(precisions: Sequence[str], score: Callable[[str], Any], output: Output) -> tuple[str, tuple[Trial, ...]]:
     """The first precision that agrees with fp32 and is measured to be quicker than it and all that agree too.
 
     Args:
         precisions: fp32 among them, in any order.
-        score: Scores of a sample in a precision: shape (texts, size).
+        score: Scores of a sample in a precision, as the task decodes them.
         output: What the scores mean.
 
     Returns:
@@ -76,25 +75,41 @@ def agrees(same: float, change: float) -> bool:
     return same >= SAME and change < CHANGE
 
 
-def agreement(reference: np.ndarray, scores: np.ndarray, output: Output) -> tuple[float, float]:
-    """The share of inputs with the same labels, and the largest change.
+def agreement(reference: Any, scores: Any, output: Output) -> tuple[float, float]:
+    """The share of inputs (or tokens) with the same labels, and the largest change of a probability.
+
+    For spans it is told of each stretch which token begins an answer and which one ends it.
 
     >>> two = Output("text", 2, "softmax")
     >>> agreement(np.array([[2.0, 0.0], [0.0, 0.5]]), np.array([[2.0, 0.0], [0.5, 0.0]]), two)  # doctest: +ELLIPSIS
     (0.5, 0.2449...)
     """
-    if not gives_probabilities(output):
+    if output.link == "squared":
         deviation = max(float(reference.std()), 1e-12)
         return 1.0, float(np.abs(scores - reference).max() / deviation)
-    one, other = probabilities(output, reference), probabilities(output, scores)
-    if output.link == "softmax":
-        same = one.argmax(axis=1) == other.argmax(axis=1)
-    else:
-        same = ((one > 0.5) == (other > 0.5)).all(axis=1)
-    return float(same.mean()), float(np.abs(one - other).max())
+    same, change = [], 0.0
+    for exact, rough in zip(_choices(reference, output), _choices(scores, output), strict=True):
+        one, other = probabilities(output, exact), probabilities(output, rough)
+        change = max(change, float(np.abs(one - other).max(initial=0.0)))
+        if output.link == "sigmoid":
+            same.append(((one > 0.5) == (other > 0.5)).all(axis=1))
+        else:
+            same.append(one.argmax(axis=1) == other.argmax(axis=1))
+    agreed = np.concatenate(same)
+    return float(agreed.mean()) if len(agreed) else 1.0, change
 
 
-def _timed(score: Callable[[str], np.ndarray], precision: str) -> tuple[np.ndarray, float]:
+def _choices(scores: Any, output: Output) -> list[np.ndarray]:
+    """What is chosen among, a choice a row: labels of a text or token, or a stretch's tokens and that of no answer."""
+    if output.per == "text":
+        return [scores]
+    stretches = [stretch for text in scores for stretch in text]
+    if output.link == "span":
+        return [np.vstack([stretch.scores, stretch.whole]).T for stretch in stretches]
+    return [stretch.scores for stretch in stretches]
+
+
+def _timed(score: Callable[[str], Any], precision: str) -> tuple[Any, float]:
     score(precision)
     started = time.process_time()
     found = score(precision)

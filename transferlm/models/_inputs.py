@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transferlm.errors import UnsupportedError
-from transferlm.models.base import Encoder, Encoding, GradientTrained, MapsVectors, Model
+from transferlm.models.base import Encoder, Encoding, MapsVectors, Model, QuickEncoder, TokenEncoder
 from transferlm.outputs import Stretch
 from transferlm.text.framing import Text, parts, shares_read
 
@@ -30,11 +30,9 @@ def encoded(model: Model, texts: Sequence[Text], whole: bool = False) -> Encodin
     if isinstance(model, MapsVectors):
         return model.mapped(encoded(model.model, texts, whole))
     assert isinstance(model, Encoder)
-    if isinstance(model, GradientTrained) and (whole or any(not isinstance(text, str) for text in texts)):
-        from transferlm.models._gradient_trained import encode_windows
-
+    if isinstance(model, TokenEncoder) and (whole or any(not isinstance(text, str) for text in texts)):
         rows = model.windows(texts, whole)
-        features = encode_windows(model, rows, model.encoding_width)
+        features = model.encode_rows(rows, model.encoding_width)
         return Encoding(means(features, [row.text for row in rows], len(texts)), shares_read(texts, rows))
     return model.encode(singles(model, texts))
 
@@ -80,26 +78,36 @@ def features_apart(model: Model, texts: Sequence[Text], whole: bool = False) -> 
 
 
 def scored_tokens(
-    model: Model, texts: Sequence[Text], weights: np.ndarray, bias: np.ndarray, longest: int | None = None
+    model: Model,
+    texts: Sequence[Text],
+    weights: np.ndarray,
+    bias: np.ndarray,
+    longest: int | None = None,
+    precision: str | None = None,
 ) -> tuple[list[list[Stretch]], np.ndarray]:
     """The scores of every token of every input, read whole: a linear function of the token's state.
 
     Args:
-        model: One trained by gradients.
+        model: One with token states.
         texts: Texts, or pairs whose second text is scored.
         weights: float32 of shape (token width, size).
         bias: float32 of shape (size,).
         longest: Tokens that are read at once, where that is less than the model's maximum length.
+        precision: One of a quick encoder's precisions, to be scored by its quick pass; none takes the usual way.
 
     Returns:
         Each text's stretches in order, and the share of it that was read, float64 of shape (texts,).
     """
-    from transferlm.models._gradient_trained import score_windows
-
-    assert isinstance(model, GradientTrained)
-    rows = model.windows(texts, whole=True, longest=longest)
+    if precision is not None:
+        assert isinstance(model, QuickEncoder)
+        rows = model.windows(texts, whole=True, longest=longest)
+        scored = model.score_quickly(rows, weights, bias, precision)
+    else:
+        assert isinstance(model, TokenEncoder)
+        rows = model.windows(texts, whole=True, longest=longest)
+        scored = model.score_rows(rows, weights, bias)
     found: list[list[Stretch]] = [[] for _ in texts]
-    for row, scores in zip(rows, score_windows(model, rows, weights, bias), strict=True):
+    for row, scores in zip(rows, scored, strict=True):
         own = scores[row.start : row.start + len(row.offsets)]
         found[row.text].append(Stretch(row.offsets, own, scores[row.sees_all]))
     return found, shares_read(texts, rows)

@@ -1,16 +1,19 @@
-"""The weights of a body of `transformers` as `neural/packed_transformer.py` wants them."""
+"""The weights of a body of `transformers` as `neural/packed_transformer.py` wants them, and as an ONNX file."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from transferlm.errors import UnsupportedError
 from transferlm.models._masked_shapes import first_position
+from transferlm.neural.onnx_graph import GraphHead, graph_of
 from transferlm.neural.packed_transformer import Affine, Block, Norm, TransformerWeights
 
-__all__ = ["packed_weights"]
+__all__ = ["packed_weights", "written_graph"]
 
 _BERT = {
     "inputs": ("attention.self.query", "attention.self.key", "attention.self.value"),
@@ -51,6 +54,25 @@ def packed_weights(module: nn.Module) -> TransformerWeights | None:
         return _weights(module, config)
     except _OtherPartError:
         return None
+
+
+def written_graph(
+    module: nn.Module, pooling: str, head: tuple[np.ndarray, np.ndarray, str] | None, int8: bool
+) -> bytes:
+    """The body's forward pass as the content of an ONNX file.
+
+    Raises:
+        UnsupportedError: It computes something else than `PackedTransformer` does, or its weights are not on the
+            processor.
+    """
+    weights = packed_weights(module)
+    if weights is None:
+        kind = getattr(getattr(module, "config", None), "model_type", "this body")
+        raise UnsupportedError(
+            f"{kind} with these layers can't be compiled: plain {', '.join(sorted(_LAYERS))} with GELU, in fp32 on the"
+            " processor, can; adapters have to be merged first"
+        )
+    return graph_of(weights, pooling, None if head is None else GraphHead(*head), int8)
 
 
 class _OtherPartError(Exception):

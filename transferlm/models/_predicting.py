@@ -21,7 +21,7 @@ from transferlm.progress import Progress
 from transferlm.text.framing import Text, Window
 from transferlm.text.tokenizers.base import Tokenizer
 
-__all__ = ["pooled", "precisions_of"]
+__all__ = ["pooled", "precisions_of", "row_vectors", "token_scores"]
 
 _TOKENS = 512
 """Tokens of a batch: enough for the products to run at full speed, few enough for a core's cache."""
@@ -78,48 +78,92 @@ def pooled(
     Raises:
         SettingError: The precision is none that this machine and body can do.
     """
-    passes = _passes(model.module, precision)
     if not whole and all(isinstance(text, str) for text in texts):
         ids = tokenizer.encode_ids([text for text in texts if isinstance(text, str)], model.max_length)
-        return _run(passes, ids, None, model)
+        return _vectors(model, ids, None, precision)
     rows = model.windows(texts, whole)
-    features = _run(passes, [row.ids for row in rows], [row.types for row in rows], model)
-    return means(features, [row.text for row in rows], len(texts))
+    return means(row_vectors(model, rows, precision), [row.text for row in rows], len(texts))
 
 
-def _run(
-    passes: Passes, ids: Sequence[np.ndarray], types: Sequence[np.ndarray | None] | None, model: Pooled
+def row_vectors(model: Pooled, rows: Sequence[Window], precision: str) -> np.ndarray:
+    """One vector a row: float32 of shape (rows, width).
+
+    Raises:
+        SettingError: As `pooled` does.
+    """
+    return _vectors(model, [row.ids for row in rows], [row.types for row in rows], precision)
+
+
+def token_scores(
+    model: Pooled, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray, precision: str
+) -> list[np.ndarray]:
+    """A linear function of every token's state, in fp32: float32 of shape (tokens, size) for each row.
+
+    Raises:
+        SettingError: As `pooled` does.
+    """
+    matrix, shift = torch.from_numpy(weights), torch.from_numpy(bias)
+    found: list[np.ndarray] = [np.empty((0, len(bias)), np.float32)] * len(rows)
+
+    def keep(places: np.ndarray, states: torch.Tensor, _: PackedRows) -> None:
+        scores = torch.addmm(shift, states, matrix).numpy()
+        ends = np.cumsum([len(rows[place].ids) for place in places])
+        for place, own in zip(places, np.split(scores, ends[:-1]), strict=True):
+            found[place] = own
+
+    _read(_passes(model.module, precision), [row.ids for row in rows], [row.types for row in rows], keep)
+    return found
+
+
+def _vectors(
+    model: Pooled, ids: Sequence[np.ndarray], types: Sequence[np.ndarray | None] | None, precision: str
 ) -> np.ndarray:
     features = np.empty((len(ids), model.encoding_width), dtype=np.float32)
 
-    def encode(rows: np.ndarray) -> None:
+    def keep(places: np.ndarray, states: torch.Tensor, laid: PackedRows) -> None:
+        features[places] = _pool(states, laid, model.pooling)
+
+    _read(_passes(model.module, precision), ids, types, keep)
+    return features
+
+
+def _read(
+    passes: Passes,
+    ids: Sequence[np.ndarray],
+    types: Sequence[np.ndarray | None] | None,
+    keep: Callable[[np.ndarray, torch.Tensor, PackedRows], None],
+) -> None:
+    """Read rows in batches and hand on their numbers and the states of their tokens, end to end."""
+
+    def read(rows: np.ndarray) -> None:
         with torch.inference_mode():
             laid = packed([ids[row] for row in rows], None if types is None else [types[row] for row in rows])
-            features[rows] = _pool(passes.states(laid), laid, model.pooling)
+            keep(rows, passes.states(laid), laid)
 
     batches = _batches(np.array([len(row) for row in ids], dtype=np.int64))
     with Progress("encoding", len(ids), "texts") as progress:
-        for rows, _ in zip(batches, _side_by_side(encode, batches), strict=True):
+        for rows, _ in zip(batches, _side_by_side(read, batches), strict=True):
             progress.advance(len(rows))
-    return features
 
 
 def _batches(lengths: np.ndarray) -> list[np.ndarray]:
     """Row numbers, the longest first, so that the last batches are short ones and no core waits long for another."""
+    if len(lengths) == 1:
+        return [np.zeros(1, np.int64)]
     order = np.argsort(-lengths, kind="stable")
     batch = np.cumsum(lengths[order]) // _TOKENS
     return np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []
 
 
-def _side_by_side(encode: Callable[[np.ndarray], None], batches: Sequence[np.ndarray]) -> Iterator[None]:
+def _side_by_side(read: Callable[[np.ndarray], None], batches: Sequence[np.ndarray]) -> Iterator[None]:
     """Each batch on a core of its own: threads that meet after every product would wait for one another."""
     threads = torch.get_num_threads()
     workers = min(threads, len(batches))
     if workers < 2:
-        yield from map(encode, batches)
+        yield from map(read, batches)
         return
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.map(encode, batches)
+        yield from pool.map(read, batches)
     torch.set_num_threads(threads)  # what later threads begin with
 
 
@@ -132,11 +176,23 @@ def _pool(states: torch.Tensor, rows: PackedRows, pooling: str) -> np.ndarray:
 
 def _kept(module: nn.Module) -> tuple[TransformerWeights | None, dict[str, Passes]]:
     """The body's weights and the passes made of them, made anew once the weights have changed."""
-    state = [(weight.data_ptr(), weight._version) for weight in module.parameters()]
+    state = _state(module)
     known = _KEPT.get(module)
     if known is None or known[0] != state:
         known = _KEPT[module] = (state, packed_weights(module), {})
     return known[1:]
+
+
+def _state(module: nn.Module) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was changed; `parameters()` takes longer, for every text."""
+    found: list[tuple[int, int]] = []
+    left: list[nn.Module | None] = [module]
+    while left:
+        part = left.pop()
+        if part is not None:
+            found += [(one.data_ptr(), one._version) for one in part._parameters.values() if one is not None]
+            left += part._modules.values()
+    return found
 
 
 def _passes(module: nn.Module, precision: str) -> Passes:

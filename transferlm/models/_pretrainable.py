@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Self
 from transferlm.catalog import find
 from transferlm.errors import DataError, ModelFolderError
 from transferlm.models._gradient_trained import weights_digest
+from transferlm.models._own_tokenizer import own_tokenizer
 from transferlm.models._training import Training
 from transferlm.models.base import Model, SelfSupervised, Trainable, digest
 from transferlm.storage import Folder
 from transferlm.text.corpus import Corpus
-from transferlm.text.tokenizers._library import CONFIGURATION
 from transferlm.text.tokenizers.base import Tokenizer
 
 __all__ = ["Pretrainable"]
@@ -119,14 +119,8 @@ class Pretrainable(Model, SelfSupervised, Trainable):
         return [weights_digest(self.module)]
 
     def _open_tokenizer(self, folder: Folder) -> None:
-        """Take the tokenizer that lies in the folder.
-
-        Raises:
-            ModelFolderError: A folder of ours does not name it, or it is damaged.
-        """
-        if folder.manifest and "transferlm" not in folder.json(CONFIGURATION):
-            raise ModelFolderError(f"{folder.path / CONFIGURATION} does not name the tokenizer: copy the folder again")
-        self.tokenizer = Tokenizer.load(folder.path)
+        """Take the tokenizer that lies in the folder (see `own_tokenizer`)."""
+        self.tokenizer = own_tokenizer(folder)
 
     def _refuse_more_tokens_than_rows(self, folder: Folder) -> None:
         """Check that weights opened from a folder have a row for every token.

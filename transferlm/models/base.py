@@ -2,11 +2,13 @@
 
 from transferlm.models._contract.causal import Causal, CountBased, Exportable, HiddenStates, TokenScores, Vocabulary
 from transferlm.models._contract.encoding import (
+    Compilable,
     Encoder,
     Encoding,
     GrowingVectors,
     MapsVectors,
     QuickEncoder,
+    TokenEncoder,
     WordVectors,
 )
 from transferlm.models._contract.gradients import (
@@ -26,6 +28,7 @@ from transferlm.models._contract.requiring import able, require
 __all__ = [
     "KEPT",
     "Causal",
+    "Compilable",
     "CountBased",
     "Encoder",
     "Encoding",
@@ -45,6 +48,7 @@ __all__ = [
     "ReadOn",
     "ReadsOn",
     "SelfSupervised",
+    "TokenEncoder",
     "TokenScores",
     "Trainable",
     "Vocabulary",

@@ -30,15 +30,16 @@ from transferlm.models._masked_shapes import (
     shaped,
 )
 from transferlm.models._masked_text import PackedText, TextRows
-from transferlm.models._predicting import pooled, precisions_of
+from transferlm.models._packed_body import written_graph
+from transferlm.models._predicting import pooled, precisions_of, token_scores
 from transferlm.models._pretrainable import Pretrainable
 from transferlm.models._pseudo_likelihood import PseudoLikelihood
 from transferlm.models._training import Training
 from transferlm.models.base import (
+    Compilable,
     Encoding,
     LinearLayers,
     Masked,
-    QuickEncoder,
     TokenScores,
     Vocabulary,
     made_from,
@@ -50,14 +51,14 @@ from transferlm.neural.part_way import ModuleStack
 from transferlm.neural.precision import best_device
 from transferlm.seeding import derive
 from transferlm.text.corpus import Corpus
-from transferlm.text.framing import Frame, Text
+from transferlm.text.framing import Frame, Text, Window
 from transferlm.text.tokenizers.base import Tokenizer, Tokens
 
 __all__ = ["MaskedTransformer"]
 
 
 @dataclass(eq=False)
-class MaskedTransformer(Pretrainable, Masked, LinearLayers, QuickEncoder):
+class MaskedTransformer(Pretrainable, Masked, LinearLayers, Compilable):
     """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
@@ -124,7 +125,7 @@ class MaskedTransformer(Pretrainable, Masked, LinearLayers, QuickEncoder):
         Raises:
             SettingError: `max_length` is beyond the positions that the weights know.
         """
-        usable = positions(self.module.config) if hasattr(self, "module") else self.max_length
+        usable = self.positions if hasattr(self, "module") else self.max_length
         if self.max_length > usable:
             raise SettingError(f"max_length {self.max_length}: the weights know {usable} positions, give that or less")
 
@@ -198,6 +199,25 @@ class MaskedTransformer(Pretrainable, Masked, LinearLayers, QuickEncoder):
     def encode_quickly(self, texts: Sequence[Text], precision: str, whole: bool = False) -> np.ndarray:
         """What `encode` gives, for predictions: float32 of shape (texts, width)."""
         return pooled(self, self._reader(), texts, precision, whole)
+
+    def score_quickly(
+        self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray, precision: str
+    ) -> list[np.ndarray]:
+        """A linear function of every token's state, for predictions: float32 of shape (tokens, size) for each row."""
+        return token_scores(self, rows, weights, bias, precision)
+
+    @property
+    def positions(self) -> int:
+        """Tokens of a row that the weights can tell the places of."""
+        return positions(self._body().config)
+
+    def graph(self, head: tuple[np.ndarray, np.ndarray, str] | None = None, int8: bool = False) -> bytes:
+        """The forward pass as the content of an ONNX file; none for MPNet, and for layers that are no plain matrices.
+
+        Raises:
+            UnsupportedError: That is what these weights are.
+        """
+        return written_graph(self._body(), self.pooling, head, int8)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embeddings (with whatever stands outside the layers), then one group a layer, from the input up."""

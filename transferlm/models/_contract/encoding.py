@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transferlm.models._contract.model import Trainable
+from transferlm.text.framing import Frame, Text, Window, framed
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from transferlm.text.framing import Text
     from transferlm.vectors.table import Asked, Near, WordTable
     from transferlm.vectors.words import Chinese
 
-__all__ = ["Encoder", "Encoding", "GrowingVectors", "MapsVectors", "QuickEncoder", "WordVectors"]
+__all__ = [
+    "Compilable",
+    "Encoder",
+    "Encoding",
+    "GrowingVectors",
+    "MapsVectors",
+    "QuickEncoder",
+    "TokenEncoder",
+    "WordVectors",
+]
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,53 @@ class MapsVectors(Encoder):
         return self.mapped(self.model.encode(texts))
 
 
-class QuickEncoder(Encoder):
+class TokenEncoder(ABC):
+    """A model that reads rows of tokens, cut by a tokenizer of its own, and has a vector for each token of a row."""
+
+    tokenizer: Any
+    """How texts become tokens (`text/tokenizers/`)."""
+    max_length: int
+    """Tokens of a text that are read; what is longer is cut, and said."""
+
+    @abstractmethod
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around a pair and between its two."""
+
+    def windows(self, texts: Sequence[Text], whole: bool = False, longest: int | None = None) -> list[Window]:
+        """Texts and pairs as the rows that the model reads, in order.
+
+        Args:
+            texts: Texts and pairs.
+            whole: Whether what is beyond the maximum length goes on in further rows, which overlap; else it is cut.
+            longest: Tokens of a row, where that is less than the maximum length.
+
+        Raises:
+            SettingError: The maximum length leaves no room for text.
+        """
+        self.frame()  # a model that has no tokenizer yet says so
+        return framed(texts, self.tokenizer, self.frame, min(longest or self.max_length, self.max_length), whole)
+
+    @property
+    @abstractmethod
+    def token_width(self) -> int:
+        """Length of a token's vector."""
+
+    @abstractmethod
+    def encode_rows(self, rows: Sequence[Window], width: int) -> np.ndarray:
+        """One vector a row: float32 of shape (rows, width); `width` is that of an encoding."""
+
+    @abstractmethod
+    def score_rows(self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+        """A linear function of every token's vector: float32 of shape (tokens, size) for each row.
+
+        Args:
+            rows: What `windows` gave.
+            weights: float32 of shape (token width, size).
+            bias: float32 of shape (size,).
+        """
+
+
+class QuickEncoder(Encoder, TokenEncoder):
     """An encoder with forward passes made for prediction, in precisions that need a check before they are trusted."""
 
     @property
@@ -83,6 +138,33 @@ class QuickEncoder(Encoder):
             texts: Texts, or pairs that the model reads together.
             precision: One of `precisions`.
             whole: Whether a long text is read in overlapping windows, its vector being the mean of theirs.
+        """
+
+    @abstractmethod
+    def score_quickly(
+        self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray, precision: str
+    ) -> list[np.ndarray]:
+        """What `score_rows` gives, in one of `precisions`; weights and bias are applied in fp32."""
+
+
+class Compilable(QuickEncoder):
+    """A quick encoder whose forward pass can be written down for a runtime without torch."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> int:
+        """Tokens of a row that the weights can tell the places of."""
+
+    @abstractmethod
+    def graph(self, head: tuple[np.ndarray, np.ndarray, str] | None = None, int8: bool = False) -> bytes:
+        """The forward pass as the content of an ONNX file (`neural/onnx_graph.py`).
+
+        Args:
+            head: Weights, bias, and whether a `text` or a `token` has scores; none writes no scores.
+            int8: Whether matrices are 8-bit integers.
+
+        Raises:
+            UnsupportedError: The body computes something that has no such form.
         """
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from transferlm.models._contract.causal import HiddenStates
-from transferlm.text.framing import Frame, Text, Window, framed
+from transferlm.models._contract.encoding import TokenEncoder
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transferlm.neural.part_way import PartWay
     from transferlm.neural.readout import Readout
     from transferlm.text.corpus import Corpus
+    from transferlm.text.framing import Window
     from transferlm.text.tokenizers.base import Tokens
 
 __all__ = [
@@ -31,45 +32,30 @@ __all__ = [
 ]
 
 
-class GradientTrained(ABC):
+class GradientTrained(TokenEncoder):
     """A model whose weights a training loop can move: its module, its batches, its layers."""
 
     module: torch.nn.Module
-    tokenizer: Any
-    """How texts become tokens (`text/tokenizers/`)."""
-    max_length: int
-    """Tokens of a text that are read; what is longer is cut, and said."""
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids and character offsets, cut at the maximum length (`Tokens.cut` says where)."""
 
-    @abstractmethod
-    def frame(self, pair: bool = False) -> Frame:
-        """The special tokens around a text, or around a pair and between its two."""
+    def encode_rows(self, rows: Sequence[Window], width: int) -> np.ndarray:
+        """`text_states` of rows, without gradients."""
+        from transferlm.models._gradient_trained import encode_windows
 
-    def windows(self, texts: Sequence[Text], whole: bool = False, longest: int | None = None) -> list[Window]:
-        """Texts and pairs as the rows that `text_states` and `token_states` read, in order.
+        return encode_windows(self, rows, width)
 
-        Args:
-            texts: Texts and pairs.
-            whole: Whether what is beyond the maximum length goes on in further rows, which overlap; else it is cut.
-            longest: Tokens of a row, where that is less than the maximum length.
+    def score_rows(self, rows: Sequence[Window], weights: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+        """A linear function of `token_states`, without gradients."""
+        from transferlm.models._gradient_trained import score_windows
 
-        Raises:
-            SettingError: The maximum length leaves no room for text.
-        """
-        self.frame()  # a model that has no tokenizer yet says so
-        return framed(texts, self.tokenizer, self.frame, min(longest or self.max_length, self.max_length), whole)
+        return score_windows(self, rows, weights, bias)
 
     @abstractmethod
     def text_states(self, batch: Batch) -> torch.Tensor:
         """One vector a text, with gradients: shape (texts, width). `encode` is this without them."""
-
-    @property
-    @abstractmethod
-    def token_width(self) -> int:
-        """Length of a token's vector."""
 
     @abstractmethod
     def token_states(self, batch: Batch) -> torch.Tensor:

@@ -17,6 +17,7 @@ C = TypeVar("C")
 _PLAIN = {
     "AutomatonScored": "scored by a back-off automaton",
     "Causal": "a causal language model",
+    "Compilable": "an encoder of BERT's kind",
     "CountBased": "made from n-gram counts",
     "Encoder": "an encoder of texts",
     "Exportable": "made of n-grams that can be listed",
