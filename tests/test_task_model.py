@@ -292,6 +292,23 @@ def test_quicken_keeps_its_choice_and_the_folder_too(
     assert TaskModel.read(*_saved(model, tmp_path / "after")).precision == model.precision
 
 
+def test_what_rounding_could_turn_is_read_again(bert_folder: Path, make_examples: Maker, tmp_path: Path) -> None:
+    body = lifecycle.load(bert_folder)
+    assert isinstance(body, Model)
+    model = FeatureExtraction().transfer(body, make_examples(60))
+    texts = make_examples(80, seed=7).texts
+    model.precision = next(name for name in model.model.precisions if name != "fp32")  # type: ignore[attr-defined]
+    rough, exact = (model.predict_proba(texts, name) for name in (model.precision, "fp32"))
+    assert np.abs(rough - exact).max() > 0
+    apart = np.abs(exact[:, 0] - exact[:, 1])
+    model.rounding = {model.precision: float(np.median(apart)) / 2}
+    found = TaskModel.read(*_saved(model, tmp_path / "after")).predict_proba(texts)
+    again = np.abs(rough[:, 0] - rough[:, 1]) <= np.median(apart)
+    assert 0 < again.sum() < len(texts)
+    assert found[again] == pytest.approx(exact[again], abs=1e-6)
+    assert found[~again] == pytest.approx(rough[~again], abs=1e-6)
+
+
 def test_quicken_refuses_a_body_that_rounds_badly(bert_folder: Path, make_examples: Maker) -> None:
     """A head that reads tiny differences of states: fp32 tells the texts apart, rounded states do not."""
     body = lifecycle.load(bert_folder)

@@ -12,7 +12,7 @@ import numpy as np
 
 from transferlm import catalog, storage
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
-from transferlm.measure.precision_gate import Trial, quickest
+from transferlm.measure.precision_gate import Trial, doubtful, quickest
 from transferlm.measure.task_scores import ClassScores, Scores, score_of
 from transferlm.models._inputs import encoded, features_apart, scored_tokens
 from transferlm.models.base import (
@@ -57,6 +57,8 @@ class TaskModel:
         window: Tokens of a long text that are read at once where each has scores of its own; none reads as many as the
             model can.
         precision: What `quicken` chose for predictions; None lets the machine decide. It lives in the saved folder.
+        rounding: Precision -> by how much it changed a probability when it was chosen, at the most: what is closer
+            between two labels is read again in the next finer one that stands here, or in fp32.
         kept: What updates left for later ones, by name; saved with it, and no part of how it scores.
     """
 
@@ -69,6 +71,7 @@ class TaskModel:
     apart: bool = False
     window: int | None = None
     precision: str | None = None
+    rounding: Mapping[str, float] = field(default_factory=dict)
     kept: Mapping[str, Kept] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,7 +139,8 @@ class TaskModel:
         """Choose the precision of predictions by trial: the quickest one that says what fp32 says of a sample.
 
         A precision passes with the same labels for 99.5% of the sample and no probability changed by 0.05 or more
-        (`measure/precision_gate.py`); the choice is kept in `precision` and saved with the model.
+        (`measure/precision_gate.py`); the choice is kept in `precision` and saved with the model. Texts so close
+        between two labels that such a change could turn them are read again in a finer precision (`rounding`).
 
         Args:
             texts: Texts of the kind that will be predicted; 256 of them, evenly spread, are the sample.
@@ -158,6 +162,7 @@ class TaskModel:
             distinct[place] for place in np.linspace(0, len(distinct) - 1, min(SAMPLE, len(distinct))).astype(int)
         ]
         self.precision, trials = quickest(able, lambda name: self._quick(sample, name), self.task.output(self.labels))
+        self.rounding = {trial.precision: trial.change for trial in trials if trial.accepted}
         return trials
 
     def _precisions(self) -> tuple[str, ...]:
@@ -170,9 +175,10 @@ class TaskModel:
         """Scores as `scores` gives them, by the quick way where there is one."""
         self._check(texts)
         able = self._precisions()
+        if precision == "auto" and self.precision in able:
+            return self._surely(texts, self.precision, able)
         if precision == "auto" and able:
-            chosen = self.precision or "bf16"
-            precision = chosen if chosen in able else "fp32"
+            precision = "bf16" if "bf16" in able and self.precision is None else "fp32"
         if precision == "auto":  # no quick way
             return self.scores(texts)[0]
         if precision not in able:
@@ -180,6 +186,15 @@ class TaskModel:
                 f"precision {precision!r}: this model on this machine can do {', '.join(('auto', *able))}"
             )
         return self._quick(texts, precision)
+
+    def _surely(self, texts: Sequence[Text], precision: str, able: Sequence[str]) -> Any:
+        """Scores in a precision, those of doubtful texts in a finer one."""
+        scores = self._quick(texts, precision)
+        rows = doubtful(scores, self.task.output(self.labels), self.rounding.get(precision, 0.0))
+        if precision != "fp32" and len(rows):
+            finer = [name for name in able[able.index(precision) + 1 :] if name in self.rounding]
+            scores[rows] = self._surely([texts[row] for row in rows], (finer or ["fp32"])[0], able)
+        return scores
 
     def _quick(self, texts: Sequence[Text], precision: str) -> Any:
         assert isinstance(self.model, QuickEncoder)
@@ -276,7 +291,11 @@ class TaskModel:
         precision = told.get("precision")
         if precision not in (None, *PRECISIONS):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: precision {precision!r} is unknown")
-        return cls(model, task, labels, head["weights"], head["bias"], folder.lineage(), apart, window, precision)
+        rounding = told.get("rounding", {})
+        if not (isinstance(rounding, dict) and all(isinstance(change, float) for change in rounding.values())):
+            raise ModelFolderError(f"{folder.path / storage.MANIFEST}: rounding {rounding!r} is no number a precision")
+        story, weights, bias = folder.lineage(), head["weights"], head["bias"]
+        return cls(model, task, labels, weights, bias, story, apart, window, precision, rounding)
 
     def facts(self) -> dict[str, Any]:
         """What a manifest says of the task: its name, settings and labels."""
@@ -286,7 +305,7 @@ class TaskModel:
             "labels": list(self.labels),
             **({"apart": True} if self.apart else {}),
             **({"window": self.window} if self.window else {}),
-            **({} if self.precision is None else {"precision": self.precision}),
+            **({} if self.precision is None else {"precision": self.precision, "rounding": dict(self.rounding)}),
         }
 
     def described(self) -> str:

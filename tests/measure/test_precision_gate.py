@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from transferlm.measure.precision_gate import agreement, quickest
+from transferlm.measure.precision_gate import agreement, doubtful, quickest
 from transferlm.outputs import Output, Stretch
 
 OUTPUT = Output("text", 2, "softmax")
@@ -26,7 +26,7 @@ def scorer(**ways: tuple[float, np.ndarray]) -> Callable[[str], np.ndarray]:
     def score(precision: str) -> np.ndarray:
         seconds, scores = ways[precision]
         spent(seconds)
-        return scores
+        return scores.copy()
 
     return score
 
@@ -52,6 +52,24 @@ def test_one_that_says_something_else_is_refused(bad: np.ndarray) -> None:
     assert chosen == "bf16"
     assert "int8" in str(trials[-1])
     assert "not taken" in str(trials[-1])
+
+
+def test_what_rounding_could_turn_is_read_again_and_pays_for_it() -> None:
+    close = EXACT.copy()
+    close[:32] = [[0.001, 0.0]] * 32  # an eighth is undecided, and an eighth of that turns when it is rounded
+    rough = close.copy()
+    rough[:4] = [[0.0, 0.001]] * 4
+    chosen, (trial,) = quickest(("int8", "fp32"), scorer(fp32=(0.05, close), int8=(0.005, rough)), OUTPUT)
+    assert (chosen, trial.same, trial.again) == ("int8", 1.0, 0.125)
+    assert trial.seconds > 0.005 + 0.125 * 0.05 * 0.9
+    assert "12.5% read again" in str(trial)
+
+
+def test_what_is_doubtful_by_kind_of_score() -> None:
+    three = np.log([[0.5, 0.45, 0.05], [0.5, 0.3, 0.2]])
+    assert doubtful(three, Output("text", 3, "softmax"), 0.03).tolist() == [0]
+    assert doubtful(np.array([[3.0, 0.01], [3.0, -3.0]]), Output("text", 2, "sigmoid"), 0.01).tolist() == [0]
+    assert not len(doubtful(np.array([[0.0]]), Output("text", 1, "squared"), 1.0))
 
 
 def test_one_that_is_no_quicker_is_refused() -> None:

@@ -79,7 +79,7 @@ class Learner(Model, SelfSupervised):
         """The task model as it is now, around the same body; a precision that was chosen for it before is dropped."""
         weights, bias = self.scale.outward(*self.head.arrays())
         learnt: dict[str, Any] = {"model": self.body, "weights": weights, "bias": bias}
-        return replace(self._made, **learnt, lineage=self.lineage, kept=dict(self.kept), precision=None)
+        return replace(self._made, **learnt, lineage=self.lineage, kept=dict(self.kept), precision=None, rounding={})
 
     def objective(self, corpus: Corpus, seed: int = 0, batch_size: int | None = None) -> LabelledObjective:
         """The task's loss over the examples whose records the corpus holds.
