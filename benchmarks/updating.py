@@ -77,7 +77,7 @@ def table(bench: Bench, methods: dict[str, dict[str, Any]], seeds: Sequence[int]
     for method, settings in methods.items():
         own = Judged([bench.cell(method, settings, seed) for seed in seeds], plain, before)
         print(f"{method:30}{own.line()}", flush=True)
-        forgets |= method == PLAIN and own.forgetting.low > 0
+        forgets = own.forgets
         if own.verdict():
             good.append(f"{method} ({own.kept:.0%}, {own.forgot:.0%}, {own.verdict()})")
     if not forgets:

@@ -162,6 +162,8 @@ class Judged:
         nothing = np.zeros_like(was["old"]), np.zeros_like(was["new"])
         self.forgetting = paired_gain(self._own["old"], nothing[0])
         self.gain = paired_gain(nothing[1], self._own["new"])
+        self.forgets = paired_gain(self._plain["old"], nothing[0]).low > 0
+        """Whether plain further training is shown to forget: else there is nothing to spare."""
 
     @property
     def kept(self) -> float:
@@ -180,6 +182,8 @@ class Judged:
 
     def verdict(self) -> str:
         """Whether both are met: `shown` where both intervals exclude 0, `met` where both means do it, else nothing."""
+        if not self.forgets:
+            return ""
         spare = self.spare()
         if all(part.low > 0 for part in spare):
             return "shown"
@@ -190,5 +194,6 @@ class Judged:
         parts = [f"{x.mean:+.3f} [{x.low:+.3f}, {x.high:+.3f}]" for x in (self.gain, self.forgetting)]
         seconds = np.mean([row["seconds"] for row in self.rows])
         peak, added = (max(row[name] for row in self.rows) / 1e6 for name in ("peak_bytes", "added_bytes"))
-        shares = f"{self.kept:8.0%}{self.forgot:8.0%}"
+        forgot = f"{self.forgot:.0%}" if self.forgets else "-"
+        shares = f"{self.kept:8.0%}{forgot:>8}"
         return f"{parts[0]:>26}{parts[1]:>26}{shares}{seconds:8.1f}{peak:8.0f}{added:7.1f}  {self.verdict()}"
