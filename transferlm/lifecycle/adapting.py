@@ -19,7 +19,8 @@ __all__ = ["compiled", "with_cache", "with_dynamic_evaluation", "with_posterior"
 def compiled(model: Model | TaskModel, int8: bool = False) -> Model | TaskModel:
     """The model as ONNX files, for prediction by ONNX Runtime without torch; the model given is left as it was.
 
-    What it predicts is what the model predicts in fp32. Its folder holds `model.onnx`, which other programs run too: it
+    What it predicts is what the model predicts in fp32. What updates left with the model for later ones, examples among
+    it, stays behind, as it learns no more. Its folder holds `model.onnx`, which other programs run too: it
     leads from token ids to states, a text's vector and, of a task model, scores.
 
     Args:
@@ -38,7 +39,8 @@ def compiled(model: Model | TaskModel, int8: bool = False) -> Model | TaskModel:
     made.lineage = body.origin.child("compile", method=method)
     if not isinstance(model, TaskModel):
         return made
-    return replace(model, model=made, precision=None, lineage=model.lineage.child("compile", method=method))
+    lineage = model.lineage.child("compile", method=method)
+    return replace(model, model=made, precision=None, rounding={}, kept={}, lineage=lineage)
 
 
 def with_cache(
