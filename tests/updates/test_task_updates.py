@@ -14,6 +14,7 @@ import pytest
 import transferlm as tl
 from transferlm import catalog, lifecycle
 from transferlm.errors import DataError, ForgettingError, SettingError, UnsupportedError
+from transferlm.labelled.held_out import ScoreChange, TaskFigures
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import _Run
 from transferlm.storage import file_hash
@@ -64,6 +65,7 @@ def old(make_examples: Callable[..., Any]) -> Examples:
 
 
 NEW = shifted(80, 1)
+NAMES = ("shifted", "reviews and 1 more")
 
 
 def f1(model: Any, examples: Examples) -> float:
@@ -111,6 +113,21 @@ def test_what_is_measured_is_the_score_on_examples_that_were_not_trained_on(
     scores = made.lineage.scores
     assert scores["old_macro_f1_after"] < scores["old_macro_f1_before"]
     assert "old examples: macro F1" in str(report)
+
+
+def test_new_examples_that_stand_among_rehearsed_old_ones_are_not_measured_on(model: Any, old: Examples) -> None:
+    both = Examples.joined([old, NEW])
+    made, report = ran(model, "ExperienceReplay", old=both, settings={"steps": 2})
+    new, past = (next(d for d in made.lineage.data if d["name"] == f"{name} (held out)") for name in NAMES)
+    alone = ran(model, "ContinuedPretraining", old=both, settings={"steps": 2}).model.lineage.data[1]
+    assert new["texts"] < alone["texts"] == 16, "what is only measured on may stand in both"
+    assert report.new is not None
+    assert past["texts"]
+
+
+def test_a_score_that_stays_has_no_sign_of_a_fall() -> None:
+    same = TaskFigures("macro_f1", 0.9, 0.1)
+    assert ScoreChange(same, same).told() == "macro F1 0.9000 to 0.9000 (+0.00%)"
 
 
 def test_replay_and_springs_forget_less_than_plain_training(updates: dict[str, Any]) -> None:
@@ -419,6 +436,16 @@ def test_columns_of_other_names_are_flags_once_the_model_is_named(run: Callable[
     assert told.code == 0, told.err
     told = run(*words, "--column", "review")
     assert (told.code, "--text-column" in told.err) == (2, True)
+
+
+def test_columns_are_those_of_the_model_that_learns_wherever_the_output_is_named(
+    run: Callable[..., Any], desk: Path, model: Any
+) -> None:
+    head: dict[str, Any] = {"weights": model.weights[:, :1], "bias": model.bias[:1]}
+    replace(model, task=tl.tasks.Regression(), labels=(), **head).save(desk / "numbers")
+    words = ("update", "-o", "numbers", "m", "renamed.tsv", *WORDS, "--method", "continued_pretraining")
+    told = run(*words, "--text-column", "review", "--label-column", "stars")
+    assert told.code == 0, told.err
 
 
 def test_the_command_tells_the_row_of_an_unknown_label(run: Callable[..., Any], desk: Path) -> None:

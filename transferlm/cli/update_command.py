@@ -21,7 +21,9 @@ class _Command(PluggedCommand):
         elif "--labelled" in args:
             from transferlm.cli.labelled_files import task_in
 
-            yield from [name for name in map(task_in, args) if name][:1]
+            valued = {flag for p in self.params if isinstance(p, click.Option) and not p.is_flag for flag in p.opts}
+            words = [word for word, ahead in zip(args, ["", *args], strict=False) if ahead not in valued]
+            yield from [name for name in map(task_in, words) if name][:1]
 
 
 class _Share(click.ParamType[Any]):

@@ -151,6 +151,7 @@ def _taught(
         old = old.under(model.task, model.labels)
         past, known = held_out_examples(old, wishes.seed) if method.uses_old else (all_held_out(old), old)
         past = past.without(train)
+        kept = kept.without(known) if method.uses_old else kept
     learner = Learner.of(model, known)
     assert kept.train is not None
     made, report = _updated(learner, kept.train, method, Gate(kept, past, wishes.limit), wishes)
