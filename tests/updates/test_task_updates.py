@@ -13,8 +13,9 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
-from transferlm.errors import DataError, ForgettingError, SettingError, UnsupportedError
+from transferlm.errors import DataError, ForgettingError, ModelFolderError, SettingError, UnsupportedError
 from transferlm.labelled.held_out import ScoreChange, TaskFigures
+from transferlm.models.base import Kept
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import _Run
 from transferlm.storage import file_hash
@@ -384,6 +385,27 @@ def test_numbers_are_learnt_on_the_scale_that_the_first_update_settled(bert_fold
     again = ran(first, "OnlineBayes", new=other, settings={"steps": 2, "information_tokens": 20}).model
     assert again.kept["scale"].hash == first.kept["scale"].hash, "what is kept of the head's weights speaks of it"
     assert abs(first.predict(["the film was good and fine"])[0].value - 80) < 40
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{}, {"mean": "a", "deviation": 1.0}, {"mean": 0.0, "deviation": 0.0}, {"mean": float("nan"), "deviation": 1}],
+)
+def test_a_damaged_scale_is_told(bert_folder: Path, facts: dict[str, Any]) -> None:
+    start = tl.transfer(tl.load(bert_folder), numbers(), tl.strategies.FeatureExtraction())
+    broken = replace(start, kept={"scale": Kept({}, facts)})
+    with pytest.raises(ModelFolderError, match=r"the scale .* kept with the model is damaged"):
+        ran(broken, "ContinuedPretraining", new=numbers(), settings={"steps": 2})
+
+
+@pytest.mark.parametrize("kept", [["scale"], "scale"])
+def test_what_is_kept_with_a_task_is_an_object(model: Any, tmp_path: Path, kept: Any) -> None:
+    model.save(tmp_path / "m")
+    manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text(encoding="utf-8"))
+    manifest["task"]["kept"] = kept
+    (tmp_path / "m" / "transferlm.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="'kept' is no object"):
+        tl.load(tmp_path / "m")
 
 
 # ---------------------------------------------------------------- the command
