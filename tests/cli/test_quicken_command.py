@@ -68,6 +68,16 @@ def test_several_tasks_are_refused_without_naming_a_flag_that_is_not_there(
     assert "--task" not in told.err
 
 
+def test_a_model_that_predicts_in_one_way_says_so(run: Run, judge: Path, tmp_path: Path) -> None:
+    words = ("transfer", "tfidf", judge.parent / "reviews.csv", "--strategy", "feature_extraction")
+    assert run(*words, "-o", tmp_path / "counted").code == 0
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(f"film {number}" for number in range(70)), encoding="utf-8")
+    told = run("quicken", tmp_path / "counted", texts, "-o", tmp_path / "quick")
+    assert told.code == 0
+    assert "one way only" in told.out
+
+
 def test_a_model_without_a_task_is_refused(run: Run, bert_folder: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("a film\n", encoding="utf-8")

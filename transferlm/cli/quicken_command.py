@@ -46,4 +46,5 @@ def command(
         return
     for trial in trials:
         click.echo(str(trial))
-    click.echo(f"{output}: predicts in {model.precision}")
+    way = "one way only, with nothing to choose from" if model.precision is None else model.precision
+    click.echo(f"{output}: predicts in {way}")
