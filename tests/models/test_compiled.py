@@ -262,6 +262,15 @@ def _told_anew(folder: Path) -> None:
     (folder / "transferlm.json").write_text(json.dumps(manifest))
 
 
+def test_what_it_reads_of_long_texts_can_be_checked(bert: Pair, run: Any, tmp_path: Path) -> None:
+    bert[1].save(tmp_path / "m")
+    rows = [f"{LONG} {number},{'good' if number % 2 else 'bad'}" for number in range(12)]
+    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    told = run("check", tmp_path / "data.csv", "--from", tmp_path / "m")
+    assert told.code == 0, told.err
+    assert "40 tokens" in told.out
+
+
 def test_what_cannot_be_compiled_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=r"tfidf is not.*masked_transformer"):
         lifecycle.compiled(TfIdf())
