@@ -259,6 +259,27 @@ def test_what_low_rank_added_is_kept_small_and_taken_off(
     assert "keeps adapter" in run("show", tmp_path / "m").out
 
 
+def test_what_low_rank_added_comes_off_a_share_of_the_step_too(model: Any) -> None:
+    settings = {"steps": 10, "learning_rate": 0.02, "keep": True}
+    first = ran(model, "LowRank", settings=settings, step_share=0.5).model
+    second = ran(first, "LowRank", settings=settings, step_share=0.25).model
+    moved = [np.abs(own - was).max() for own, was in zip(weights(second), weights(first), strict=True)]
+    assert max(moved) > 1e-4
+    for made in (first, second):
+        back = lifecycle.without_adapters(made)
+        for own, was in zip(weights(back), weights(model), strict=True):
+            np.testing.assert_allclose(own, was, atol=1e-6)
+
+
+def test_what_low_rank_added_before_another_update_stays(model: Any) -> None:
+    settings = {"steps": 5, "learning_rate": 0.02, "keep": True}
+    first = ran(model, "LowRank", settings=settings).model
+    between = ran(first, "ContinuedPretraining", settings={"steps": 3}).model
+    back = lifecycle.without_adapters(ran(between, "LowRank", settings=settings).model)
+    for own, was in zip(weights(back), weights(between), strict=True):
+        np.testing.assert_allclose(own, was, atol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_bits_and_a_killed_run_goes_on(
     model: Any, old: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,9 @@ def without_adapters(model: TaskModel) -> Model | TaskModel: ...
 
 
 def without_adapters(model: Model | TaskModel) -> Model | TaskModel:
-    """The model as it was before all its updates by `low_rank` that kept what they added, to the rounding of fp32.
+    """The model as it was before its last updates by `low_rank` that kept what they added, to the rounding of fp32.
+
+    Updates of another kind in between can't be taken off, so that what `low_rank` added before them stays.
 
     A task model that was so updated with labelled examples is one again; of any other it is the body.
 
