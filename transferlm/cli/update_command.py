@@ -49,7 +49,7 @@ class _Share(click.ParamType[Any]):
 @click.option(
     "--max-forgetting",
     type=click.FloatRange(0),
-    help="Largest rise of the loss on --old: 0.02 is 2%.",
+    help="Largest rise of the loss on --old, with --labelled fall of its score: 0.02 is 2%.",
 )
 @click.option("--step-share", type=_Share(), help="Share of the update's step to take: 0.5, or fit for what passes.")
 @click.option("--versions", type=click.IntRange(0), help="Versions of the model at -o to keep, 3 unless said.")
