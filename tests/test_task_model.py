@@ -309,6 +309,16 @@ def test_what_rounding_could_turn_is_read_again(bert_folder: Path, make_examples
     assert found[~again] == pytest.approx(rough[~again], abs=1e-6)
 
 
+@pytest.mark.parametrize("change", [float("nan"), -0.1, float("inf"), 2.0])
+def test_a_rounding_that_is_no_change_of_a_probability_is_refused(
+    change: float, read_by_bert: TaskModel, tmp_path: Path
+) -> None:
+    folder, model = _saved(read_by_bert, tmp_path / "m")
+    folder.manifest["task"]["rounding"] = {"int8": change}
+    with pytest.raises(ModelFolderError, match=r"rounding .* is no number a precision"):
+        TaskModel.read(folder, model)
+
+
 def test_quicken_refuses_a_body_that_rounds_badly(bert_folder: Path, make_examples: Maker) -> None:
     """A head that reads tiny differences of states: fp32 tells the texts apart, rounded states do not."""
     body = lifecycle.load(bert_folder)

@@ -292,7 +292,7 @@ class TaskModel:
         if precision not in (None, *PRECISIONS):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: precision {precision!r} is unknown")
         rounding = told.get("rounding", {})
-        if not (isinstance(rounding, dict) and all(isinstance(change, float) for change in rounding.values())):
+        if not (isinstance(rounding, dict) and all(isinstance(c, float) and 0 <= c <= 1 for c in rounding.values())):
             raise ModelFolderError(f"{folder.path / storage.MANIFEST}: rounding {rounding!r} is no number a precision")
         story, weights, bias = folder.lineage(), head["weights"], head["bias"]
         return cls(model, task, labels, weights, bias, story, apart, window, precision, rounding)

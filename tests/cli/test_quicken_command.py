@@ -54,6 +54,30 @@ def test_too_few_texts_are_refused(run: Run, judge: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "quick").exists()
 
 
+def test_several_tasks_are_refused_without_naming_a_flag_that_is_not_there(
+    run: Run, bert_folder: Path, judge: Path, tmp_path: Path
+) -> None:
+    data = judge.parent / "reviews.csv"
+    tasks = [f'[{name}]\ntask = "classification"\ndata = "{data.name}"\n' for name in ("one", "two")]
+    (tmp_path / "tasks.toml").write_text("\n".join(tasks), encoding="utf-8")
+    words = ("--strategy", "multi_task", "--epochs", "1")
+    assert run("transfer", bert_folder, tmp_path / "tasks.toml", *words, "-o", tmp_path / "both").code == 0
+    told = run("quicken", tmp_path / "both", data, "--column", "text", "-o", tmp_path / "quick")
+    assert told.code == 1
+    assert "holds several tasks, and a precision is chosen for one" in told.err
+    assert "--task" not in told.err
+
+
+def test_a_model_that_predicts_in_one_way_says_so(run: Run, judge: Path, tmp_path: Path) -> None:
+    words = ("transfer", "tfidf", judge.parent / "reviews.csv", "--strategy", "feature_extraction")
+    assert run(*words, "-o", tmp_path / "counted").code == 0
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(f"film {number}" for number in range(70)), encoding="utf-8")
+    told = run("quicken", tmp_path / "counted", texts, "-o", tmp_path / "quick")
+    assert told.code == 0
+    assert "one way only" in told.out
+
+
 def test_a_model_without_a_task_is_refused(run: Run, bert_folder: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("a film\n", encoding="utf-8")

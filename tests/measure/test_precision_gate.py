@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,20 @@ def test_one_that_says_something_else_is_refused(bad: np.ndarray) -> None:
     assert chosen == "bf16"
     assert "int8" in str(trials[-1])
     assert "not taken" in str(trials[-1])
+
+
+@pytest.mark.parametrize(("link", "size"), [("softmax", 2), ("sigmoid", 2), ("squared", 1)])
+def test_one_that_gives_no_numbers_is_refused(link: Any, size: int) -> None:
+    """A single one among 256 would leave 99.6% of the labels the same."""
+    exact = np.tile([3.0, -3.0], (256, 1))[:, :size] + np.arange(256)[:, None] / 256
+    exact *= 100 if link == "squared" else 1
+    broken = exact.copy()
+    broken[0] = np.nan
+    chosen, (trial,) = quickest(
+        ("int8", "fp32"), scorer(fp32=(0.01, exact), int8=(0.001, broken)), Output("text", size, link)
+    )
+    assert (chosen, trial.accepted) == ("fp32", False)
+    assert trial.change >= 0.05
 
 
 def test_what_rounding_could_turn_is_read_again_and_pays_for_it() -> None:

@@ -50,6 +50,11 @@ def test_a_share_that_is_none(recurrent: Recurrent, share: float) -> None:
         tl.update(recurrent, OTHER, HARD, step_share=share)
 
 
+def test_a_word_for_a_share_that_is_unknown(recurrent: Recurrent) -> None:
+    with pytest.raises(SettingError, match="step_share 'half': give a number above 0 and at most 1, or fit"):
+        tl.update(recurrent, OTHER, HARD, step_share="half")  # type: ignore[call-overload]
+
+
 def test_a_mixture_is_no_step_from_the_model_it_holds(review_texts: list[str]) -> None:
     before = tl.models.KneserNey(order=2).fit(review_texts)
     with pytest.raises(UnsupportedError, match="no share of this update can be taken"):

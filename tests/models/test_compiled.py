@@ -15,7 +15,7 @@ from masked_folders import KINDS, TEXTS, write
 
 from transferlm import lifecycle
 from transferlm.errors import DataError, ModelFolderError, SettingError, UnsupportedError
-from transferlm.models.base import Model
+from transferlm.models.base import Kept, Model
 from transferlm.models.compiled import Compiled
 from transferlm.models.masked_transformer import MaskedTransformer
 from transferlm.models.tfidf import TfIdf
@@ -146,6 +146,16 @@ def _scores_stand_in_the_file_too(opened: TaskModel, file: Path, scores: Any) ->
     assert np.abs(found - scores[0]).max() < 1e-5
 
 
+def test_what_updates_left_stays_behind(bert: Pair) -> None:
+    head = np.ones((bert[0].encoding_width, 2), np.float32)
+    kept = {"memory": Kept({}, {"texts": ["an example that was learnt from"]})}
+    model = TaskModel(bert[0], Classification(), ("bad", "good"), head, np.zeros(2, np.float32), kept=kept)
+    model.precision, model.rounding = "int8", {"int8": 0.01}
+    made = lifecycle.compiled(model)
+    assert isinstance(made, TaskModel)
+    assert (made.kept, made.precision, made.rounding) == ({}, None, {})
+
+
 def test_torch_is_never_loaded(bert: Pair, tmp_path: Path) -> None:
     head = np.ones((bert[0].encoding_width, 2), np.float32)
     model = TaskModel(bert[0], Classification(), ("bad", "good"), head, np.zeros(2, np.float32))
@@ -198,12 +208,67 @@ def test_another_graph_is_refused(bert: Pair, tmp_path: Path) -> None:
         opened.encode(["film"])
 
 
+def test_a_graph_that_fails_on_tokens_is_told_in_one_line(bert: Pair, tmp_path: Path) -> None:
+    import onnx
+
+    bert[1].save(tmp_path / "m")
+    place = tmp_path / "m" / "model.onnx"
+    graph = onnx.load(place)
+    tokens = next(one for one in graph.graph.initializer if one.name == "tokens")
+    tokens.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tokens)[:1], "tokens"))
+    onnx.save(graph, place)
+    _told_anew(tmp_path / "m")
+    opened = lifecycle.load(tmp_path / "m")
+    assert isinstance(opened, Compiled)
+    with pytest.raises(ModelFolderError, match=r"can't be run by ONNX Runtime \(.*out of data bounds") as error:
+        opened.encode(["film"])
+    assert "\n" not in str(error.value)
+
+
+def test_vectors_of_another_number_of_texts_are_not_spread_over_these(bert: Pair, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    bert[1].save(tmp_path / "m")
+    width = bert[1].encoding_width
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["a", "b"]) for name in ("ids", "types")]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, width]) for name in ("states", "encoding")]
+    zeros = helper.make_tensor("zeros", TensorProto.FLOAT, [1, width], [0.0] * width)
+    nodes = [helper.make_node("Identity", ["zeros"], [name]) for name in ("states", "encoding")]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [zeros])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    (tmp_path / "m" / "model.onnx").write_bytes(model.SerializeToString())
+    _told_anew(tmp_path / "m")
+    opened = lifecycle.load(tmp_path / "m")
+    assert isinstance(opened, Compiled)
+    with pytest.raises(ModelFolderError, match=r"encoding as float32 of shape \(1, \d+\), not float32 of shape \(2, "):
+        opened.encode(["film", "room"])
+
+
+@pytest.mark.parametrize("fact", ["width", "positions"])
+def test_infinite_facts_are_refused(fact: str, bert: Pair, tmp_path: Path) -> None:
+    bert[1].save(tmp_path / "m")
+    manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text())
+    manifest["model"]["compiled"][fact] = float("inf")
+    (tmp_path / "m" / "transferlm.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelFolderError, match="the compiled model is not whole"):
+        lifecycle.load(tmp_path / "m")
+
+
 def _told_anew(folder: Path) -> None:
     """Let the manifest name the file that stands there now, as whoever forges a folder would."""
     manifest = json.loads((folder / "transferlm.json").read_text())
     own = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     manifest["model"]["compiled"]["graphs"]["fp32"] = own
     (folder / "transferlm.json").write_text(json.dumps(manifest))
+
+
+def test_what_it_reads_of_long_texts_can_be_checked(bert: Pair, run: Any, tmp_path: Path) -> None:
+    bert[1].save(tmp_path / "m")
+    rows = [f"{LONG} {number},{'good' if number % 2 else 'bad'}" for number in range(12)]
+    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    told = run("check", tmp_path / "data.csv", "--from", tmp_path / "m")
+    assert told.code == 0, told.err
+    assert "40 tokens" in told.out
 
 
 def test_what_cannot_be_compiled_says_so(tmp_path: Path) -> None:

@@ -230,6 +230,7 @@ def test_from_the_command_line_it_is_made_shown_scored_and_used(
         ("", "it names no task"),
         ("names = 1", "write [names] with its task and its data"),
         ('[names]\ntask = "ner"', "write [names] with its task and its data"),
+        ('[names]\ntask = "ner"\ndata = "x"\ntest = 5', "[names]: test is 5: write the path of a file in quotes"),
         ('[names]\ntask = "nre"\ndata = "x"', "[names]: no task is called 'nre': did you mean 'ner'"),
         ('[names]\ntask = "ner"\ndata = "x"\ntags = 1', "[names]: ner has no hyper-parameter 'tags'"),
         ('[names]\ntask = "ner"\ndata = "x.conll"\ntag_column = "last"', "[names]: tag_column 'last' is none of: int"),

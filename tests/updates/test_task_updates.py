@@ -13,7 +13,9 @@ import pytest
 
 import transferlm as tl
 from transferlm import catalog, lifecycle
-from transferlm.errors import DataError, ForgettingError, SettingError, UnsupportedError
+from transferlm.errors import DataError, ForgettingError, ModelFolderError, SettingError, UnsupportedError
+from transferlm.labelled.held_out import ScoreChange, TaskFigures
+from transferlm.models.base import Kept
 from transferlm.neural.checkpoint import Checkpoint
 from transferlm.neural.loop import _Run
 from transferlm.storage import file_hash
@@ -64,6 +66,7 @@ def old(make_examples: Callable[..., Any]) -> Examples:
 
 
 NEW = shifted(80, 1)
+NAMES = ("shifted", "reviews and 1 more")
 
 
 def f1(model: Any, examples: Examples) -> float:
@@ -111,6 +114,21 @@ def test_what_is_measured_is_the_score_on_examples_that_were_not_trained_on(
     scores = made.lineage.scores
     assert scores["old_macro_f1_after"] < scores["old_macro_f1_before"]
     assert "old examples: macro F1" in str(report)
+
+
+def test_new_examples_that_stand_among_rehearsed_old_ones_are_not_measured_on(model: Any, old: Examples) -> None:
+    both = Examples.joined([old, NEW])
+    made, report = ran(model, "ExperienceReplay", old=both, settings={"steps": 2})
+    new, past = (next(d for d in made.lineage.data if d["name"] == f"{name} (held out)") for name in NAMES)
+    alone = ran(model, "ContinuedPretraining", old=both, settings={"steps": 2}).model.lineage.data[1]
+    assert new["texts"] < alone["texts"] == 16, "what is only measured on may stand in both"
+    assert report.new is not None
+    assert past["texts"]
+
+
+def test_a_score_that_stays_has_no_sign_of_a_fall() -> None:
+    same = TaskFigures("macro_f1", 0.9, 0.1)
+    assert ScoreChange(same, same).told() == "macro F1 0.9000 to 0.9000 (+0.00%)"
 
 
 def test_replay_and_springs_forget_less_than_plain_training(updates: dict[str, Any]) -> None:
@@ -241,6 +259,27 @@ def test_what_low_rank_added_is_kept_small_and_taken_off(
     assert "keeps adapter" in run("show", tmp_path / "m").out
 
 
+def test_what_low_rank_added_comes_off_a_share_of_the_step_too(model: Any) -> None:
+    settings = {"steps": 10, "learning_rate": 0.02, "keep": True}
+    first = ran(model, "LowRank", settings=settings, step_share=0.5).model
+    second = ran(first, "LowRank", settings=settings, step_share=0.25).model
+    moved = [np.abs(own - was).max() for own, was in zip(weights(second), weights(first), strict=True)]
+    assert max(moved) > 1e-4
+    for made in (first, second):
+        back = lifecycle.without_adapters(made)
+        for own, was in zip(weights(back), weights(model), strict=True):
+            np.testing.assert_allclose(own, was, atol=1e-6)
+
+
+def test_what_low_rank_added_before_another_update_stays(model: Any) -> None:
+    settings = {"steps": 5, "learning_rate": 0.02, "keep": True}
+    first = ran(model, "LowRank", settings=settings).model
+    between = ran(first, "ContinuedPretraining", settings={"steps": 3}).model
+    back = lifecycle.without_adapters(ran(between, "LowRank", settings=settings).model)
+    for own, was in zip(weights(back), weights(between), strict=True):
+        np.testing.assert_allclose(own, was, atol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_bits_and_a_killed_run_goes_on(
     model: Any, old: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +408,27 @@ def test_numbers_are_learnt_on_the_scale_that_the_first_update_settled(bert_fold
     assert abs(first.predict(["the film was good and fine"])[0].value - 80) < 40
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [{}, {"mean": "a", "deviation": 1.0}, {"mean": 0.0, "deviation": 0.0}, {"mean": float("nan"), "deviation": 1}],
+)
+def test_a_damaged_scale_is_told(bert_folder: Path, facts: dict[str, Any]) -> None:
+    start = tl.transfer(tl.load(bert_folder), numbers(), tl.strategies.FeatureExtraction())
+    broken = replace(start, kept={"scale": Kept({}, facts)})
+    with pytest.raises(ModelFolderError, match=r"the scale .* kept with the model is damaged"):
+        ran(broken, "ContinuedPretraining", new=numbers(), settings={"steps": 2})
+
+
+@pytest.mark.parametrize("kept", [["scale"], "scale"])
+def test_what_is_kept_with_a_task_is_an_object(model: Any, tmp_path: Path, kept: Any) -> None:
+    model.save(tmp_path / "m")
+    manifest = json.loads((tmp_path / "m" / "transferlm.json").read_text(encoding="utf-8"))
+    manifest["task"]["kept"] = kept
+    (tmp_path / "m" / "transferlm.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="'kept' is no object"):
+        tl.load(tmp_path / "m")
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -419,6 +479,16 @@ def test_columns_of_other_names_are_flags_once_the_model_is_named(run: Callable[
     assert told.code == 0, told.err
     told = run(*words, "--column", "review")
     assert (told.code, "--text-column" in told.err) == (2, True)
+
+
+def test_columns_are_those_of_the_model_that_learns_wherever_the_output_is_named(
+    run: Callable[..., Any], desk: Path, model: Any
+) -> None:
+    head: dict[str, Any] = {"weights": model.weights[:, :1], "bias": model.bias[:1]}
+    replace(model, task=tl.tasks.Regression(), labels=(), **head).save(desk / "numbers")
+    words = ("update", "-o", "numbers", "m", "renamed.tsv", *WORDS, "--method", "continued_pretraining")
+    told = run(*words, "--text-column", "review", "--label-column", "stars")
+    assert told.code == 0, told.err
 
 
 def test_the_command_tells_the_row_of_an_unknown_label(run: Callable[..., Any], desk: Path) -> None:

@@ -31,10 +31,13 @@ def command(
     task model in --output predicts in from then on. Texts that such a change could turn are read again more exactly.
     """
     from transferlm import lifecycle
+    from transferlm.errors import UnsupportedError
     from transferlm.storage import refuse_occupied
     from transferlm.text.corpus import Corpus
 
     refuse_occupied(output)
+    if lifecycle.tasks_of(folder):
+        raise UnsupportedError(f"{folder} holds several tasks, and a precision is chosen for one: train it alone")
     model = lifecycle.task_model(folder)
     trials = model.quicken(list(Corpus(*texts, column=column, encoding=encoding or "utf-8")))
     model.save(output)
@@ -43,4 +46,5 @@ def command(
         return
     for trial in trials:
         click.echo(str(trial))
-    click.echo(f"{output}: predicts in {model.precision}")
+    way = "one way only, with nothing to choose from" if model.precision is None else model.precision
+    click.echo(f"{output}: predicts in {way}")

@@ -51,6 +51,8 @@ def read_sets(path: str | Path) -> dict[str, TaskSet]:
 def _set(name: str, told: Any, place: Path) -> TaskSet:
     if not isinstance(told, dict) or not all(isinstance(told.get(key), str) for key in ("task", "data")):
         raise SettingError(f"{place}: write [{name}] with its task and its data, both in quotes")
+    if not isinstance(told.get("test", ""), str):
+        raise SettingError(f"{place}, [{name}]: test is {told['test']!r}: write the path of a file in quotes")
     files = {key: place.parent / told[key] for key in ("data", "test") if key in told}
     try:
         task = catalog.find("tasks", told["task"])(**_settings(told))

@@ -21,7 +21,9 @@ class _Command(PluggedCommand):
         elif "--labelled" in args:
             from transferlm.cli.labelled_files import task_in
 
-            yield from [name for name in map(task_in, args) if name][:1]
+            valued = {flag for p in self.params if isinstance(p, click.Option) and not p.is_flag for flag in p.opts}
+            words = [word for word, ahead in zip(args, ["", *args], strict=False) if ahead not in valued]
+            yield from [name for name in map(task_in, words) if name][:1]
 
 
 class _Share(click.ParamType[Any]):
@@ -47,7 +49,7 @@ class _Share(click.ParamType[Any]):
 @click.option(
     "--max-forgetting",
     type=click.FloatRange(0),
-    help="Largest rise of the loss on --old: 0.02 is 2%.",
+    help="Largest rise of the loss on --old, with --labelled fall of its score: 0.02 is 2%.",
 )
 @click.option("--step-share", type=_Share(), help="Share of the update's step to take: 0.5, or fit for what passes.")
 @click.option("--versions", type=click.IntRange(0), help="Versions of the model at -o to keep, 3 unless said.")

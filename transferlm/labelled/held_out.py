@@ -65,7 +65,7 @@ class ScoreChange:
 
     def told(self) -> str:
         """The score before and after."""
-        share = f" ({-self.rise:+.2%})" if self.before.known else ""
+        share = f" ({0 - self.rise:+.2%})" if self.before.known else ""
         return f"{self._metric} {self.before.score:.4f} to {self.after.score:.4f}{share}"
 
     def worse(self) -> str:
@@ -132,7 +132,7 @@ class HeldOutExamples:
     def unmeasured(self) -> str:
         """Why there is nothing to measure on."""
         return (
-            f"{self.name} has too few examples for some to be kept aside, or all of them are among the new ones: give"
+            f"{self.name} has too few examples for some to be kept aside, or all of them are trained on too: give"
             " several of each label"
         )
 

@@ -70,7 +70,7 @@ class Learner(Model, SelfSupervised):
             return cls(task_model)
         kept = task_model.kept.get(_SCALE)
         if kept is not None:
-            return cls(task_model, Scale(float(kept.facts["mean"]), float(kept.facts["deviation"])))
+            return cls(task_model, Scale.kept(kept.facts))
         scale = Scale() if examples is None else Scale.of(examples.targets)
         lasting = {_SCALE: Kept({}, {"mean": scale.mean, "deviation": scale.deviation})}
         return cls(replace(task_model, kept={**task_model.kept, **lasting}), scale)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from transferlm.errors import ModelFolderError
 from transferlm.models.base import GradientTrained
 from transferlm.tasks.base import Examples, TokenTask
 from transferlm.text.framing import shares_read
@@ -34,6 +38,21 @@ class Scale:
     def of(cls, targets: np.ndarray) -> Scale:
         """That of these numbers."""
         return cls(float(targets.mean()), float(targets.std()) or 1.0)
+
+    @classmethod
+    def kept(cls, facts: Mapping[str, Any]) -> Scale:
+        """That which was kept with a model.
+
+        Raises:
+            ModelFolderError: It is not as it was written.
+        """
+        try:
+            mean, deviation = float(facts["mean"]), float(facts["deviation"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            mean, deviation = math.nan, math.nan
+        if not (math.isfinite(mean) and 0 < deviation < math.inf):
+            raise ModelFolderError(f"the scale {dict(facts)} kept with the model is damaged: copy the folder again")
+        return cls(mean, deviation)
 
     def inward(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A head for targets in their own units as one for standardised targets."""

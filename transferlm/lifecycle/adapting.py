@@ -19,7 +19,8 @@ __all__ = ["compiled", "with_cache", "with_dynamic_evaluation", "with_posterior"
 def compiled(model: Model | TaskModel, int8: bool = False) -> Model | TaskModel:
     """The model as ONNX files, for prediction by ONNX Runtime without torch; the model given is left as it was.
 
-    What it predicts is what the model predicts in fp32. Its folder holds `model.onnx`, which other programs run too: it
+    What it predicts is what the model predicts in fp32. What updates left with the model for later ones, examples among
+    it, stays behind, as it learns no more. Its folder holds `model.onnx`, which other programs run too: it
     leads from token ids to states, a text's vector and, of a task model, scores.
 
     Args:
@@ -38,7 +39,8 @@ def compiled(model: Model | TaskModel, int8: bool = False) -> Model | TaskModel:
     made.lineage = body.origin.child("compile", method=method)
     if not isinstance(model, TaskModel):
         return made
-    return replace(model, model=made, precision=None, lineage=model.lineage.child("compile", method=method))
+    lineage = model.lineage.child("compile", method=method)
+    return replace(model, model=made, precision=None, rounding={}, kept={}, lineage=lineage)
 
 
 def with_cache(
@@ -140,7 +142,9 @@ def without_adapters(model: TaskModel) -> Model | TaskModel: ...
 
 
 def without_adapters(model: Model | TaskModel) -> Model | TaskModel:
-    """The model as it was before all its updates by `low_rank` that kept what they added, to the rounding of fp32.
+    """The model as it was before its last updates by `low_rank` that kept what they added, to the rounding of fp32.
+
+    Updates of another kind in between can't be taken off, so that what `low_rank` added before them stays.
 
     A task model that was so updated with labelled examples is one again; of any other it is the body.
 

@@ -16,6 +16,7 @@ from transferlm.models.base import (
     GradientTrained,
     Masked,
     Model,
+    TokenEncoder,
     Trainable,
     WordVectors,
     able,
@@ -202,8 +203,8 @@ def reading_of(source: str | Path, max_length: int | None = None) -> tuple[Token
         UnsupportedError: The source has no tokenizer of its own (tfidf).
     """
     model = load(source)
-    body = body_of(model)
-    if not isinstance(body, GradientTrained):
+    body: Any = body_of(model)
+    if not isinstance(body, GradientTrained | TokenEncoder):
         raise UnsupportedError(f"{source} reads texts whole: it has no tokens to count")
     if getattr(body, "tokenizer", None) is None or not body.tokenizer.trained:
         raise UnsupportedError(f"{source} has no tokenizer yet: give a model that has seen text")

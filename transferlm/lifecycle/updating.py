@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from transferlm import catalog
 from transferlm.errors import DataError, SettingError, UnsupportedError
@@ -117,11 +117,12 @@ class _Wishes(NamedTuple):
         return None if self.checkpoints is None else Path(self.checkpoints)
 
     def check(self) -> None:
-        if self.share == "fit":
+        share: Any = self.share
+        if share == "fit":
             if self.limit is None:
                 raise SettingError("step_share fit looks for the largest share that passes: give max_forgetting too")
-        elif self.share is not None and not 0 < self.share <= 1:
-            raise SettingError(f"step_share {self.share}: give a number above 0 and at most 1, or fit")
+        elif share is not None and (isinstance(share, str) or not 0 < share <= 1):
+            raise SettingError(f"step_share {share!r}: give a number above 0 and at most 1, or fit")
 
 
 def _taught(
@@ -151,6 +152,7 @@ def _taught(
         old = old.under(model.task, model.labels)
         past, known = held_out_examples(old, wishes.seed) if method.uses_old else (all_held_out(old), old)
         past = past.without(train)
+        kept = kept.without(known) if method.uses_old else kept
     learner = Learner.of(model, known)
     assert kept.train is not None
     made, report = _updated(learner, kept.train, method, Gate(kept, past, wishes.limit), wishes)

@@ -42,18 +42,23 @@ class Step(ABC):
 class _Weights(Step):
     """The straight line between two sets of weights (WiSE-FT, Wortsman et al. 2022, eq. 1)."""
 
-    def __init__(self, after: Model, before: Sequence[torch.Tensor]) -> None:
+    def __init__(self, after: Model, before: Model, weights: Sequence[torch.Tensor]) -> None:
         super().__init__(after)
-        self._before = before
+        self._start, self._before = before, weights
 
     def _placed(self, share: float) -> Model:
         import torch
+
+        from transferlm.models._added import Added
 
         made = self.after.copy()
         assert isinstance(made, GradientTrained)
         with torch.no_grad():
             for parameter, was in zip(made.module.parameters(), self._before, strict=True):
                 parameter.copy_(torch.lerp(was, parameter, share))
+        added = Added.held(self.after)
+        if added is not None:
+            added.at(share, Added.held(self._start) or Added({})).lay_with(made)
         return made
 
 
@@ -82,7 +87,7 @@ def step_between(before: Model, after: Model) -> Step | None:
         was, now = (dict(model.module.named_parameters()) for model in (before, after))
         if {name: p.shape for name, p in was.items()} != {name: p.shape for name, p in now.items()}:
             return None
-        return _Weights(after, [was[name].detach() for name in now])
+        return _Weights(after, before, [was[name].detach() for name in now])
     if isinstance(before, CountBased) and isinstance(after, CountBased):
         return _Counts(after, before)
     return None

@@ -55,6 +55,26 @@ class Added:
             factors[name] = (np.ascontiguousarray(up), np.ascontiguousarray(down))
         return Added(factors)
 
+    def at(self, share: float, before: Added) -> Added:
+        """What there was before, and a share of what was joined to it since."""
+        factors = {}
+        for name, (up, down) in self.factors.items():
+            known = before.factors[name][0].shape[1] if name in before.factors else 0
+            factors[name] = (np.concatenate([up[:, :known], up[:, known:] * np.float32(share)], axis=1), np.array(down))
+        return Added(factors)
+
+    @classmethod
+    def held(cls, model: Model) -> Added | None:
+        """What lies with a model and its weights still hold; None where they have moved since, or nothing lies there.
+
+        Raises:
+            ModelFolderError: As `of` does.
+        """
+        kept = model.kept.get(_NAME)
+        if kept is None or not isinstance(model, GradientTrained):
+            return None
+        return cls.of(model) if kept.facts.get("weights") == weights_digest(model.module) else None
+
     def lay_with(self, model: Model) -> None:
         """Keep it with a model whose weights hold it, in the place of what was kept before."""
         assert isinstance(model, GradientTrained)

@@ -186,7 +186,7 @@ class Compiled(Model, QuickEncoder):
         try:
             facts = {"width": int(told["width"]), "positions": int(told["positions"]), "typed": bool(told["typed"])}
             hashes = {str(name): str(told["graphs"][name]) for name in FILES if name in told["graphs"]}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelFolderError(f"{place}: the compiled model is not whole ({error}): copy it again") from None
         if "fp32" not in hashes:
             raise ModelFolderError(f"{place} names no graph in fp32: copy the folder again")

@@ -58,8 +58,20 @@ class OnnxFile:
             ModelFolderError: ONNX Runtime can't run it, or it is another graph than that.
             SettingError: The extra `onnx` is missing.
         """
-        found: np.ndarray = self._session.run([output], {"ids": ids, "types": types})[0]
+        session = self._session
+        try:
+            found: np.ndarray = session.run([output], {"ids": ids, "types": types})[0]
+        except Exception as error:  # noqa: BLE001 - its errors have no class in common but this
+            raise self._unfit(error) from None
+        shape = (len(ids), self._width) if output == "encoding" else (*ids.shape, self._width)
+        if found.dtype != np.float32 or found.shape != shape:
+            told = f"gives {output} as {found.dtype} of shape {found.shape}, not float32 of shape {shape}"
+            raise ModelFolderError(f"{self.name} {told}: make it anew")
         return found
+
+    def _unfit(self, error: Exception) -> ModelFolderError:
+        said = " ".join(str(error).split())
+        return ModelFolderError(f"{self.name} can't be run by ONNX Runtime ({said}): make it anew")
 
     @cached_property
     def _session(self) -> Any:
@@ -72,8 +84,7 @@ class OnnxFile:
         try:
             session = runtime.InferenceSession(self.content, settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its errors have no class in common but this
-            said = " ".join(str(error).split())
-            raise ModelFolderError(f"{self.name} can't be run by ONNX Runtime ({said}): make it anew") from None
+            raise self._unfit(error) from None
         inputs = sorted(one.name for one in session.get_inputs())
         widths = {one.name: one.shape[-1] for one in session.get_outputs()}
         if inputs != ["ids", "types"] or any(widths.get(name) != self._width for name in ("states", "encoding")):

@@ -50,7 +50,7 @@ class LowRank(FurtherTraining):
         """Attach adapters, train them alone, merge them."""
         assert isinstance(model, SelfSupervised)
         assert isinstance(model, Model)
-        module = model.module
+        module, earlier = model.module, Added.held(model)
         matrices = [p for group in model.layer_groups()[1:] for p in group if p.ndim == 2]
         with seeded(matrices[0].device, derive(seed, "adapters")):
             adapters = Adapters(module, matrices, self.rank, self.alpha)
@@ -59,7 +59,7 @@ class LowRank(FurtherTraining):
         module.eval()
         learnt.scores["adapter numbers"] = float(sum(part.numel() for pair in factors.values() for part in pair))
         if self.keep:
-            Added.of(model).joined(factors).lay_with(model)
+            (earlier or Added({})).joined(factors).lay_with(model)
         return learnt
 
     def moving(self, module: nn.Module) -> list[nn.Parameter]:

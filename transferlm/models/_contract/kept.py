@@ -80,7 +80,10 @@ def read_kept(folder: Folder, told: Mapping[str, Any] | None = None, prefix: str
         ModelFolderError: A file is missing or damaged, or the manifest tells of it otherwise than it was written.
     """
     found = {}
-    for name, facts in (folder.said(KEPT) if told is None else told).items():
+    told = folder.said(KEPT) if told is None else told
+    if not isinstance(told, Mapping):
+        raise ModelFolderError(f"{folder.path / MANIFEST}: {KEPT!r} is no object: the folder is damaged")
+    for name, facts in told.items():
         if not _NAME.fullmatch(name) or not isinstance(facts, dict):
             raise ModelFolderError(f"{folder.path / MANIFEST}: {name!r} under {KEPT!r} is not as it was written")
         found[name] = Kept(map_arrays(folder.file(_file(folder.path, prefix + name).name)), facts)
