@@ -16,6 +16,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import torch
 
 from transferlm.tasks.base import Examples
 
@@ -104,6 +105,7 @@ def trainer_best(trial: Trial) -> np.ndarray:
     steps = -(-len(trial.train) // 16)
     epochs = max(3, -(-200 // steps))
     settings = {"learning_rate": 1e-4, "warmup_steps": epochs * steps // 10, "bf16": True}
+    settings["use_cpu"] = not torch.cuda.is_available()
     return trainer(trial, num_train_epochs=epochs, per_device_train_batch_size=16, **settings)
 
 
