@@ -83,12 +83,14 @@ class ForgettingError(TransferLMError):
 
 
 def alternatives(given: str, choices: Iterable[str]) -> str:
-    """The end of an error about a wrong name: a near match if there is one, and all the choices.
+    """The end of an error about a wrong name, after a colon: a near match if there is one, and all the choices.
 
     >>> alternatives("fine_tunning", ["feature_extraction", "fine_tuning"])
     "did you mean 'fine_tuning'? There are: feature_extraction, fine_tuning"
+    >>> alternatives("magic", ["feature_extraction", "fine_tuning"])
+    'there are feature_extraction, fine_tuning'
     """
     names = sorted(choices)
     near = get_close_matches(given, names, n=1)
-    listing = f"There are: {', '.join(names)}" if names else "There are none"
-    return f"did you mean {near[0]!r}? {listing}" if near else listing
+    listing = ", ".join(names)
+    return f"did you mean {near[0]!r}? There are: {listing}" if near else f"there are {listing or 'none'}"

@@ -34,7 +34,7 @@ ANNA = [{"text": "Anna", "answer_start": 0}]
 WRONG = [
     Wrong("classification", "ragged.csv", "text,label\na film,x\na room\n", ("line 3: 1 fields",), "line 3: 1 fields"),
     Wrong("classification", "one.csv", "text,label\na film,x\na room,x\n", ("one label only, 'x'",), "only one label"),
-    Wrong("classification", "column.csv", "body,label\na,x\nb,y\n", ("There are: body, label",), "no column 'text'"),
+    Wrong("classification", "column.csv", "body,label\na,x\nb,y\n", ("there are body, label",), "no column 'text'"),
     Wrong("classification", "quote.csv", 'text,label\n"a film,x\nb,y\n', ("line 2: a quoted",), "never closed"),
     Wrong("classification", "half.jsonl", '{"text": "a", "label": "x"}\n{"text"\n', ("line 2: no valid",), "line 2"),
     Wrong(
@@ -60,7 +60,7 @@ WRONG = [
     Wrong("regression", "alike.csv", "text,score\na,5\nb,5.0\n", ("Every row has the number 5.",), "number 5: there"),
     Wrong("regression", "comma.csv", 'text,score\na,"3,5"\nb,2\n', ("Line 2: '3,5'",), "line 2, column 'score': '3,5'"),
     Wrong("regression", "infinite.csv", "text,score\na,1\nb,1e999\n", ("Line 3: '1e999'",), "'1e999' is no finite"),
-    Wrong("regression", "column.csv", "text,value\na,1\nb,2\n", ("There are: text, value",), "no column 'score'"),
+    Wrong("regression", "column.csv", "text,value\na,1\nb,2\n", ("there are text, value",), "no column 'score'"),
     Wrong(
         *("ner", "tags.conll", "Anna B-PER\nsang X\nin PER\nParis B-\n"),
         ("Line 2: tag 'X'", "Line 3: tag 'PER'", "Line 4: tag 'B-'"),

@@ -162,7 +162,7 @@ def test_a_preset_is_where_one_begins() -> None:
     assert Recurrent.preset("awd_lstm", layers=1, dropout=0.2).layers == 1, "even where that is the default"
     with pytest.raises(SettingError, match=r"recurrent has no preset 'awd_lst': did you mean 'awd_lstm'\?"):
         Recurrent.preset("awd_lst")
-    with pytest.raises(SettingError, match="kneser_ney has no preset 'awd_lstm': There are none"):
+    with pytest.raises(SettingError, match="kneser_ney has no preset 'awd_lstm': there are none"):
         tl.models.KneserNey.preset("awd_lstm")
 
 
@@ -180,7 +180,7 @@ def test_presets_on_the_command_line(run: Callable[..., Any], review_texts: list
     assert told.code == 0, told.err
     settings = json.loads((tmp_path / "m" / "transferlm.json").read_text())["model"]["hyper_parameters"]
     assert (settings["weight_drop"], settings["layers"], settings["width"]) == (0.5, 1, 8)
-    for model, words in (("recurrent", "zaremba_medium"), ("tfidf", "There are none")):
+    for model, words in (("recurrent", "zaremba_medium"), ("tfidf", "there are none")):
         told = run("pretrain", model, corpus, "--preset", "nothing", "-o", tmp_path / "n")
         assert told.code == 1
         assert words in told.err
