@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,8 +41,14 @@ class Record:
         self.cells = cells
         partial = self.path.with_suffix(".partial")
         document = {**self.facts, "cells": cells}
-        partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(_told(document), encoding="utf-8")
         partial.replace(self.path)
+
+
+def _told(document: dict[str, Any]) -> str:
+    """As JSON that is read and compared line by line: a value a line, but a list of numbers on one."""
+    told = json.dumps(document, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", told) + "\n"
 
 
 def _versions() -> dict[str, str]:
