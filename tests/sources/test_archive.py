@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import sdist, wheel  # type: ignore[attr-defined]
+from tiny_packages import sdist, wheel
 
 from transferlm.errors import SourceError
 from transferlm.sources import archive

@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import Server, pinned, sdist, source, wheel  # type: ignore[attr-defined]
+from tiny_packages import Server, pinned, sdist, source, wheel
 
 from transferlm import sources
 from transferlm.errors import SourceError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import huggingface_hub
 import pytest
-from conftest import pinned, source, wheel  # type: ignore[attr-defined]
+from tiny_packages import pinned, source, wheel
 
 from transferlm import sources
 from transferlm.errors import SourceError
