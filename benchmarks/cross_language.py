@@ -67,7 +67,7 @@ class Data:
         other = [] if self.quick else _column(tl.fetch("chinese-reviews") / "chinese-reviews.csv")
         return [text for text in [*own[: 2000 if self.quick else None], *other] if text.strip() not in tests]
 
-    @cache  # noqa: B019
+    @cache  # noqa: B019 - as above
     def vectors(self, language: str) -> Any:
         """word2vec of one language's reviews."""
         settings = {"lowercase": True, "punctuation": True, "chinese": "words"}

@@ -190,8 +190,10 @@ class TaskModel:
     def _surely(self, texts: Sequence[Text], precision: str, able: Sequence[str]) -> Any:
         """Scores in a precision, those of doubtful texts in a finer one."""
         scores = self._quick(texts, precision)
-        rows = doubtful(scores, self.task.output(self.labels), self.rounding.get(precision, 0.0))
-        if precision != "fp32" and len(rows):
+        if precision == "fp32" or precision not in self.rounding:
+            return scores
+        rows = doubtful(scores, self.task.output(self.labels), self.rounding[precision])
+        if len(rows):
             finer = [name for name in able[able.index(precision) + 1 :] if name in self.rounding]
             scores[rows] = self._surely([texts[row] for row in rows], (finer or ["fp32"])[0], able)
         return scores
