@@ -35,7 +35,7 @@ class Setup:
         known: Tokens of old text, drawn from all of it, that methods may use.
         course: Settings of every method.
         model: Old texts -> the model before any update.
-        tested: Texts of either kind that are scored, at the most.
+        tested: Old and new texts that are scored, at the most.
         pretrained_on: Old texts that it was trained on; None is all.
     """
 
@@ -43,7 +43,7 @@ class Setup:
     known: int
     course: dict[str, Any]
     model: Callable[[Sequence[str]], Any]
-    tested: int = 10_000
+    tested: tuple[int, int] = (10_000, 10_000)
     pretrained_on: int | None = None
 
 
@@ -73,7 +73,7 @@ class Bench:
         self.name, self.record, self.setup = name, record, setup
         self.old = shift.old[: setup.pretrained_on]
         new_test = [text for part in shift.new_test for text in part]
-        self.tests = shift.old_test[: setup.tested], new_test[: setup.tested]
+        self.tests = shift.old_test[: setup.tested[0]], new_test[: setup.tested[1]]
         self._new = shift.new
         self._model: Any = None
 

@@ -176,6 +176,27 @@ def test_tokens_take_the_tag_of_their_unit() -> None:
     assert NER().token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
 
 
+def test_what_stands_between_spaces_with_one_label_teaches_once() -> None:
+    text = "@ada-l Paris, U.S. 北京"
+    entities = [Entity(7, 12, "LOC"), Entity(14, 18, "LOC")]
+    pieces = np.array(
+        [[0, 1], [1, 4], [4, 5], [5, 6], [7, 12], [12, 13], [14, 15], [15, 16], [16, 17], [17, 18], [19, 20], [20, 21]]
+    )
+    # An address outside all entities and a name that fills its stretch teach by their first tokens, a comma at a name
+    # by itself, and so does every character of a script without spaces.
+    learnt = [0, -1, -1, -1, 1, 0, 1, -1, -1, -1, 0, 0]
+    assert tags_of_tokens(text, entities, pieces, LABELS, True).tolist() == learnt
+    # Where a name begins within a stretch, each of its signs teaches.
+    bracketed = np.array([[0, 1], [1, 4], [4, 5]])
+    assert tags_of_tokens("(Ada)", [Entity(1, 4, "PER")], bracketed, LABELS, True).tolist() == [0, 3, 0]
+    # Two entities side by side are two labels.
+    both = [Entity(0, 1, "LOC"), Entity(1, 2, "LOC")]
+    assert tags_of_tokens("$€", both, np.array([[0, 1], [1, 2]]), LABELS, True).tolist() == [1, 1]
+    # What no token stands for teaches nothing, and holds nothing up.
+    assert tags_of_tokens("\u200bAda", [], np.array([[1, 4]]), LABELS, True).tolist() == [0]
+    assert tags_of_tokens("", [], np.zeros((0, 2), int), LABELS, True).tolist() == []
+
+
 def certain(text: str, offsets: np.ndarray, entities: list[Entity], noise: float = 0.0) -> Stretch:
     """A stretch whose scores say what is true."""
     scores = np.zeros((len(offsets), 5), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from transferlm.outputs import Stretch
 from transferlm.tasks._links import logarithms
 from transferlm.tasks._predictions import Entity
-from transferlm.text.units import unit_offsets
+from transferlm.text.units import spaceless, unit_offsets
 
 __all__ = ["decoded", "tags_of_tokens", "tags_of_units"]
 
@@ -42,7 +42,9 @@ def tags_of_tokens(
         entities: Those of the text.
         offsets: int32 of shape (tokens, 2).
         labels: Label names.
-        first_only: Whether tokens without the first character of their unit have -1 too.
+        first_only: Whether tokens without the first character of their unit have -1 too, and all but the first of what
+            stands between spaces where it has one label as a whole (an address, `@somebody`): a tag each for its signs
+            would weigh it by their number.
     """
     units = unit_offsets(text)
     tags = np.append(tags_of_units(units, entities, labels), -1)
@@ -50,6 +52,8 @@ def tags_of_tokens(
     own = np.where(last > first, first, len(units))
     if first_only and len(units):
         own = np.where(offsets[:, 0] <= np.append(units[:, 0], 0)[own], own, len(units))
+        read = np.unique(own[own < len(units)])
+        tags[read[~_leading(text, units[read], tags[read])]] = -1
     return tags[own]
 
 
@@ -80,6 +84,17 @@ def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> l
         probability = float(np.exp(chances[start:end].sum()))
         found.append(Entity(begin, stop, labels[(tags[start] - 1) // 2], text[begin:stop], probability))
     return found
+
+
+def _leading(text: str, units: np.ndarray, tags: np.ndarray) -> np.ndarray:
+    """Whether each unit teaches: all but the further ones of a stretch between spaces that has one label as a whole."""
+    spaced = not spaceless(text)
+    letters = np.array([spaced or not spaceless(text[start:end]) for start, end in units], dtype=bool)
+    close = np.append(False, (units[1:, 0] == units[:-1, 1]) & letters[1:] & letters[:-1])[: len(units)]
+    goes_on = np.append(False, (tags[1:] == 0) & (tags[:-1] == 0))[: len(units)] | ((tags > 0) & (tags % 2 == 0))
+    stretch = np.cumsum(~close)
+    parted = np.bincount(stretch, close & ~goes_on) > 0
+    return np.asarray(~close | parted[stretch])
 
 
 def _touched(units: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,10 +34,11 @@ class NER(TokenTask):
     Chinese characters without.
 
     A text is a row of units: words, single signs, single characters of scripts without spaces. A unit's first token
-    learns its BIO tag (every token does in models that read from left to right), and a unit's scores are the mean of
-    its tokens', so that what is predicted does not depend on how a tokenizer cuts words. Long texts are read whole in
-    overlapping windows. Metrics are entity-level precision, recall and F1 as seqeval counts them: an entity is right
-    where its characters and its label are.
+    learns its BIO tag, and where all that stands between two spaces has one label, its first token alone (every token
+    does in models that read from left to right). A unit's scores are the mean of its tokens', so that what is predicted
+    does not depend on how a tokenizer cuts words. Long texts are read whole in overlapping windows. Metrics are
+    entity-level precision, recall and F1 as seqeval counts them: an entity is right where its characters and its label
+    are.
     """
 
     text_column: str = "text"
@@ -108,7 +109,8 @@ class NER(TokenTask):
     ) -> np.ndarray:
         """The tag of each token's unit: 0 outside, 1 + 2 k and 2 + 2 k for the first and further units of label k.
 
-        Where tokens have seen what follows them, the first of a unit alone teaches (Devlin et al. 2019, section 5.3).
+        Where tokens have seen what follows them, the first of a unit alone teaches (Devlin et al. 2019, section 5.3),
+        and of units between two spaces that are all outside or all of one entity, the first unit alone.
         """
         return tags_of_tokens(parts(text)[1], target, offsets, labels, first_only=ahead)
 
