@@ -58,12 +58,14 @@ def setup(quick: bool) -> Setup:
 
 
 def large(quick: bool) -> Setup:
-    """What is done with SmolLM2: little, since a step takes seconds. A Chinese text has 16 times an English one's tokens."""
+    """What is done with SmolLM2: little, a step takes seconds. A Chinese text has 16 times a headline's tokens."""
 
     def model(_: Sequence[str]) -> Any:
         return tl.load(tl.fetch("smollm2"), max_length=128)
 
-    return Setup(20_000, 20_000, {"steps": 2 if quick else 40, "batch_size": 4}, model, tested=(4, 2) if quick else (200, 20))
+    return Setup(
+        20_000, 20_000, {"steps": 2 if quick else 40, "batch_size": 4}, model, tested=(4, 2) if quick else (200, 20)
+    )
 
 
 def table(bench: Bench, methods: dict[str, dict[str, Any]], seeds: Sequence[int]) -> tuple[str, bool]:

@@ -50,8 +50,8 @@ def measure(data: Path, setup: Setup, method: str, seed: int) -> dict[str, dict[
     Of the test texts the odd ones fit the spread of the average, the even ones are scored.
     """
     shifts = [SHIFTS[name](data) for name in THEN]
-    texts = [shifts[0].old_test, *(shift.new_test[0] for shift in shifts)]
-    texts = [part[: setup.tested] for part in texts]
+    old_tested, new_tested = setup.tested
+    texts = [shifts[0].old_test[:old_tested], *(shift.new_test[0][:new_tested] for shift in shifts)]
     scored, fitted = [part[::2] for part in texts], [text for part in texts for text in part[1::2][:40]]
     old = shifts[0].old[: setup.pretrained_on]
     model = setup.model(old)
