@@ -34,7 +34,8 @@ from transferlm.tasks.base import Entities, Entity, Examples
 from transferlm.text.conll import joined, read_columns
 
 BUDGET = Budget(epochs=5, batch_size=16, learning_rate=3e-4, max_length=256)
-"""The rate is the better of 1e-4 and 3e-4 for the Trainer on three of the four sets, in trials of one seed."""
+"""Of 1e-4 and 3e-4 the rate is the Trainer's better one on WNUT-17 (by 7 points) and Resume (by 4), in trials of one
+seed; on CoNLL-2003 it had 0.7 points more at 1e-4."""
 ROWS, SEEDS = 1000, 3
 WORDS, LOST = 5000, 0.05
 """Length of the made document, and how much of its F1 reading it whole may cost beside its sentences one by one."""
