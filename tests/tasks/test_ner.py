@@ -156,6 +156,35 @@ def test_entities_within_words_are_noted(tmp_path: Path) -> None:
     assert any("within a word" in note and "1 (1)" in note for note in notes)
 
 
+def test_what_is_tagged_as_one_is_found_out_from_the_entities(tmp_path: Path) -> None:
+    columns = NER().read(write(tmp_path, "@ada-l O\nmet O\nJean-Luc B-PER\n"))
+    assert columns.task == NER(tag_by="words")
+    assert NER(tag_by="units").read(write(tmp_path, "Jean-Luc B-PER\n")).task == NER(tag_by="units")
+    parted = {"text": "a London-based firm", "entities": [[2, 8, "LOC"]]}
+    assert NER().read(lines(tmp_path, parted)).task == NER(tag_by="units")
+    few = NER().read(lines(tmp_path, parted, *[{"text": "in London", "entities": [[3, 9, "LOC"]]}] * 99))
+    assert few.task == NER(tag_by="words")
+    assert any("within a word" in note and "1 (1)" in note for note in few.notes)
+    with pytest.raises(SettingError, match="tag_by 'letters': choose auto, words or units"):
+        NER(tag_by="letters")  # type: ignore[arg-type]
+
+
+def test_a_word_with_signs_in_it_is_one_decision() -> None:
+    text = "@ada-l met Jean-Luc, son"
+    entities = [Entity(11, 19, "PER", "Jean-Luc")]
+    pieces = np.array([[0, 1], [1, 4], [4, 5], [5, 6], [7, 10], [11, 15], [15, 16], [16, 19], [19, 20], [21, 24]])
+    task = NER(tag_by="words")
+    assert task.token_targets(text, entities, pieces, LABELS).tolist() == [0, -1, -1, -1, 0, 3, -1, -1, 0, 0]
+    assert task.token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [0, 0, 0, 0, 0, 3, 3, 3, 0, 0]
+    scores = np.zeros((10, 5), np.float32)
+    scores[[5, 6, 7], [3, 0, 3]] = 4, 1, 2  # of the hyphen alone one would think otherwise
+    whole = Stretch(pieces.astype(np.int32), scores, np.zeros(5, np.float32))
+    (found,) = task.decode([[whole]], [text], LABELS)
+    assert [(entity.text, entity.label) for entity in found.entities] == [("Jean-Luc", "PER")]
+    (found,) = NER().decode([[whole]], [text], LABELS)
+    assert [entity.text for entity in found.entities] == ["Jean", "Luc"]
+
+
 def test_the_texts_alone_can_be_read(tmp_path: Path) -> None:
     assert list(NER().inputs(write(tmp_path, "Ada\nruns\n\nBo\n"))) == ["Ada runs", "Bo"]
     assert list(NER().inputs(lines(tmp_path, {"text": "Ada runs"}))) == ["Ada runs"]
@@ -168,39 +197,28 @@ def test_tokens_take_the_tag_of_their_unit() -> None:
     text = "Angela Merkel, Paris"
     entities = [Entity(0, 13, "PER"), Entity(15, 20, "LOC")]
     pieces = np.array([[0, 3], [3, 6], [7, 10], [10, 13], [13, 14], [14, 15], [15, 18], [18, 20], [20, 20]])
-    assert tags_of_tokens(text, entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
-    assert tags_of_tokens(text, entities, pieces, LABELS, True).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
+    assert tags_of_tokens(unit_offsets(text), entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
+    assert tags_of_tokens(unit_offsets(text), entities, pieces, LABELS, True).tolist() == [
+        3,
+        -1,
+        4,
+        -1,
+        0,
+        -1,
+        1,
+        -1,
+        -1,
+    ]
     # A stretch that begins within a word has none of its first characters.
-    assert tags_of_tokens(text, entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
+    assert tags_of_tokens(unit_offsets(text), entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
     assert NER().token_targets(text, entities, pieces, LABELS).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
     assert NER().token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
-
-
-def test_what_stands_between_spaces_with_one_label_teaches_once() -> None:
-    text = "@ada-l Paris, U.S. 北京"
-    entities = [Entity(7, 12, "LOC"), Entity(14, 18, "LOC")]
-    pieces = np.array(
-        [[0, 1], [1, 4], [4, 5], [5, 6], [7, 12], [12, 13], [14, 15], [15, 16], [16, 17], [17, 18], [19, 20], [20, 21]]
-    )
-    # An address outside all entities and a name that fills its stretch teach by their first tokens, a comma at a name
-    # by itself, and so does every character of a script without spaces.
-    learnt = [0, -1, -1, -1, 1, 0, 1, -1, -1, -1, 0, 0]
-    assert tags_of_tokens(text, entities, pieces, LABELS, True).tolist() == learnt
-    # Where a name begins within a stretch, each of its signs teaches.
-    bracketed = np.array([[0, 1], [1, 4], [4, 5]])
-    assert tags_of_tokens("(Ada)", [Entity(1, 4, "PER")], bracketed, LABELS, True).tolist() == [0, 3, 0]
-    # Two entities side by side are two labels.
-    both = [Entity(0, 1, "LOC"), Entity(1, 2, "LOC")]
-    assert tags_of_tokens("$€", both, np.array([[0, 1], [1, 2]]), LABELS, True).tolist() == [1, 1]
-    # What no token stands for teaches nothing, and holds nothing up.
-    assert tags_of_tokens("\u200bAda", [], np.array([[1, 4]]), LABELS, True).tolist() == [0]
-    assert tags_of_tokens("", [], np.zeros((0, 2), int), LABELS, True).tolist() == []
 
 
 def certain(text: str, offsets: np.ndarray, entities: list[Entity], noise: float = 0.0) -> Stretch:
     """A stretch whose scores say what is true."""
     scores = np.zeros((len(offsets), 5), np.float32)
-    for place, tag in enumerate(tags_of_tokens(text, entities, offsets, LABELS)):
+    for place, tag in enumerate(tags_of_tokens(unit_offsets(text), entities, offsets, LABELS)):
         scores[place, max(0, tag)] = 9
     scores += noise * np.random.default_rng(0).normal(size=scores.shape).astype(np.float32)
     return Stretch(offsets.astype(np.int32), scores, np.zeros(5, np.float32))
@@ -216,7 +234,7 @@ def test_entities_come_back_from_the_tags_of_any_tokens(words: list[str], data: 
         for (a, b), label in zip(itertools.pairwise(borders), LABELS * 4, strict=False)
     ]
     letters = np.array([[place, place + 1] for place in range(len(text))])
-    found = decoded(text, [certain(text, letters, entities)], LABELS)
+    found = decoded(text, unit_offsets(text), [certain(text, letters, entities)], LABELS)
     assert [(e.start, e.end, e.label, e.text) for e in found] == [(e.start, e.end, e.label, e.text) for e in entities]
     assert all(0.9 < entity.probability <= 1 for entity in found)
 
@@ -228,11 +246,11 @@ def test_a_token_counts_where_it_was_read_with_most_context() -> None:
     true = [Entity(4, 5, "PER")]
     wrong = [Entity(4, 5, "LOC")]
     # "c" is the second-last token of the first stretch and the first of the second: the first one knows it better.
-    stitched = decoded(text, [certain(text, left, true), certain(text, right, wrong)], LABELS)
+    stitched = decoded(text, unit_offsets(text), [certain(text, left, true), certain(text, right, wrong)], LABELS)
     assert [entity.label for entity in stitched] == ["PER"]
     # "d" the other way round.
     true, wrong = [Entity(6, 7, "PER")], [Entity(6, 7, "LOC")]
-    stitched = decoded(text, [certain(text, left, wrong), certain(text, right, true)], LABELS)
+    stitched = decoded(text, unit_offsets(text), [certain(text, left, wrong), certain(text, right, true)], LABELS)
     assert [entity.label for entity in stitched] == ["PER"]
 
 
@@ -253,8 +271,8 @@ def test_the_most_probable_possible_tags_are_found(seed: int, count: int) -> Non
 
 def test_a_text_of_white_space_has_no_entity() -> None:
     nothing = Stretch(np.zeros((0, 2), np.int32), np.zeros((0, 5), np.float32), np.zeros(5, np.float32))
-    assert decoded("  ", [nothing], LABELS) == []
-    assert decoded("…", [nothing], LABELS) == []
+    assert decoded("  ", unit_offsets("  "), [nothing], LABELS) == []
+    assert decoded("…", unit_offsets("…"), [nothing], LABELS) == []
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from transferlm.tasks._tagging import decoded, tags_of_tokens
 from transferlm.tasks.base import Entity
 from transferlm.text.tokenizers import BytePair, Character, Pretrained, Word
 from transferlm.text.tokenizers.base import Tokenizer
-from transferlm.text.units import unit_offsets
+from transferlm.text.units import unit_offsets, word_offsets
 
 PIECES = [
     *("北京", "大学", "2024", "3.14", "iPhone15", "Ada", " ", " ", "，", "U.S.", "…", "ไทย", "नमस्ते"),
@@ -63,22 +63,25 @@ def read_units(units: np.ndarray, offsets: np.ndarray) -> tuple[list[int], bool]
     return sorted({int(unit) for each in touched for unit in each}), all(len(each) <= 1 for each in touched)
 
 
+@pytest.mark.parametrize("places", [unit_offsets, word_offsets])
 @pytest.mark.parametrize("name", MAKERS)
 @given(TEXTS, st.data())
 @settings(max_examples=60, deadline=None)
-def test_entities_come_back_to_the_character(name: str, text: str, data: st.DataObject) -> None:
+def test_entities_come_back_to_the_character(
+    name: str, places: Callable[[str], np.ndarray], text: str, data: st.DataObject
+) -> None:
     offsets = MAKERS[name]().encode([text])[0].offsets
-    units = unit_offsets(text)
+    units = places(text)
     read, fine = read_units(units, offsets)
     borders = sorted(data.draw(st.sets(st.integers(0, len(read)), max_size=6)))
     entities = []
     for first, end in zip(borders[::2], borders[1::2], strict=False):
         start, stop = int(units[read[first], 0]), int(units[read[end - 1], 1])
         entities.append(Entity(start, stop, data.draw(st.sampled_from(LABELS)), text[start:stop]))
-    tags = tags_of_tokens(text, entities, offsets, LABELS)
+    tags = tags_of_tokens(units, entities, offsets, LABELS)
     scores = 9.0 * np.eye(6)[tags][:, :5]  # of a token without a unit, whose tag is -1, nothing is said
     cut = data.draw(st.none() | st.integers(0, len(offsets) - 1)) if len(offsets) else None
-    found = decoded(text, stretches(offsets, scores, cut), LABELS)
+    found = decoded(text, units, stretches(offsets, scores, cut), LABELS)
     for entity in found:
         assert text[entity.start : entity.end] == entity.text
         assert entity.start in units[:, 0]
@@ -116,8 +119,8 @@ def test_a_joined_emoji_within_a_name_does_not_end_it(name: str) -> None:
     text = "👩‍👩‍👧 2024年 Ada cafe\u0301"
     offsets = MAKERS[name]().encode([text])[0].offsets
     entity = Entity(0, 5, "PER", "👩‍👩‍👧")
-    scores = 9.0 * np.eye(6)[tags_of_tokens(text, [entity], offsets, LABELS)][:, :5]
-    (found,) = decoded(text, stretches(offsets, scores, None), LABELS)
+    scores = 9.0 * np.eye(6)[tags_of_tokens(unit_offsets(text), [entity], offsets, LABELS)][:, :5]
+    (found,) = decoded(text, unit_offsets(text), stretches(offsets, scores, None), LABELS)
     assert (found.start, found.end, found.label) == (0, 5, "PER")
 
 
@@ -125,5 +128,5 @@ def test_a_joiner_that_a_tokenizer_drops_ends_no_entity() -> None:
     text = "👩‍👩 ran"
     offsets = np.array([[0, 1], [2, 3], [4, 7]], dtype=np.int32)
     scores = 9.0 * np.eye(5)[[1, 2, 0]]
-    (found,) = decoded(text, stretches(offsets, scores, None), LABELS)
+    (found,) = decoded(text, unit_offsets(text), stretches(offsets, scores, None), LABELS)
     assert (found.start, found.end) == (0, 3)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transferlm.errors import DataError
 from transferlm.text.conll import joined, read_columns
-from transferlm.text.units import spaceless, unit_offsets
+from transferlm.text.units import spaceless, unit_offsets, word_offsets
 
 
 def write(folder: Path, text: str) -> Path:
@@ -75,3 +77,29 @@ def test_units_are_words_signs_and_characters_of_scripts_without_spaces() -> Non
     assert unit_offsets("  ").shape == (0, 2)
     assert spaceless("abc 北")
     assert not spaceless("naïve привет")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("U.S.-led (e.g. Ada's), Inc.", "U.S.-led|(|e.g.|Ada|'s|)|,|Inc|."),
+        ("@ada_l: #x, # 5.50$ 12.5.", "@ada_l|:|#x|,|#|5.50|$|12.5|."),
+        ("“O’Neill’s” rock'n'roll 's http://t.co/x?y=1", "“|O’Neill|’s|”|rock'n'roll|'|s|http://t.co/x?y=1"),
+        (":-) ... --Ada-- __x__", ":-)|...|-|-|Ada|-|-|__x__"),
+        ("中国GDP增长5.2%，U.S.（A股）", "中|国|GDP|增|长|5.2|%|，|U.S.|（|A|股|）"),
+        ("cafe\u0301's हिन्दी। 👩‍👩‍👧!", "cafe\u0301|'s|हिन्दी|।|👩‍👩‍👧!"),
+        (" \n", ""),
+    ],
+)
+def test_words_stand_between_spaces_less_the_signs_at_their_ends(text: str, words: str) -> None:
+    assert "|".join(text[start:end] for start, end in word_offsets(text)) == words
+
+
+@given(st.text(alphabet="aB1_ .,'’@#-()北，\u0301👍"))
+def test_words_are_whole_units_put_together(text: str) -> None:
+    words, units = word_offsets(text), unit_offsets(text)
+    assert set(words[:, 0].tolist()) <= set(units[:, 0].tolist())
+    assert set(words[:, 1].tolist()) <= set(units[:, 1].tolist())
+    assert (words[1:, 0] >= words[:-1, 1]).all()
+    assert all(any(a <= start and end <= b for a, b in words) for start, end in units)
+    assert not any(letter.isspace() for start, end in words for letter in text[start:end])

@@ -9,7 +9,6 @@ import numpy as np
 from transferlm.outputs import Stretch
 from transferlm.tasks._links import logarithms
 from transferlm.tasks._predictions import Entity
-from transferlm.text.units import spaceless, unit_offsets
 
 __all__ = ["decoded", "tags_of_tokens", "tags_of_units"]
 
@@ -18,7 +17,7 @@ def tags_of_units(units: np.ndarray, entities: Sequence[Entity], labels: Sequenc
     """The tag of each unit: 0 outside, 1 + 2 k where an entity of label k begins, 2 + 2 k within one.
 
     Args:
-        units: int32 of shape (units, 2), as `unit_offsets` gives them.
+        units: int32 of shape (units, 2): what is tagged as one.
         entities: Those of the text.
         labels: Label names.
     """
@@ -33,31 +32,26 @@ def tags_of_units(units: np.ndarray, entities: Sequence[Entity], labels: Sequenc
 
 
 def tags_of_tokens(
-    text: str, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], first_only: bool = False
+    units: np.ndarray, entities: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], first_only: bool = False
 ) -> np.ndarray:
     """The tag of each token, that of the first unit it has a character of; -1 where it has none.
 
     Args:
-        text: The text.
+        units: int32 of shape (units, 2): what is tagged as one.
         entities: Those of the text.
         offsets: int32 of shape (tokens, 2).
         labels: Label names.
-        first_only: Whether tokens without the first character of their unit have -1 too, and all but the first of what
-            stands between spaces where it has one label as a whole (an address, `@somebody`): a tag each for its signs
-            would weigh it by their number.
+        first_only: Whether tokens without the first character of their unit have -1 too.
     """
-    units = unit_offsets(text)
     tags = np.append(tags_of_units(units, entities, labels), -1)
     first, last = _touched(units, offsets)
     own = np.where(last > first, first, len(units))
     if first_only and len(units):
         own = np.where(offsets[:, 0] <= np.append(units[:, 0], 0)[own], own, len(units))
-        read = np.unique(own[own < len(units)])
-        tags[read[~_leading(text, units[read], tags[read])]] = -1
     return tags[own]
 
 
-def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
+def decoded(text: str, units: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
     """The entities with the most probable tags of which none is impossible (an inner one without a first).
 
     A unit's scores are the mean of its tokens', all from one stretch: one that holds the most of them, and of those the
@@ -65,10 +59,11 @@ def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> l
 
     Args:
         text: The text.
+        units: int32 of shape (units, 2): what is tagged as one.
         stretches: Its tokens' scores.
         labels: Label names.
     """
-    units = _read(unit_offsets(text), stretches)
+    units = _read(units, stretches)
     if not len(units):
         return []
     logs = logarithms(_unit_scores(units, stretches, 1 + 2 * len(labels), len(text)))
@@ -84,17 +79,6 @@ def decoded(text: str, stretches: Sequence[Stretch], labels: Sequence[str]) -> l
         probability = float(np.exp(chances[start:end].sum()))
         found.append(Entity(begin, stop, labels[(tags[start] - 1) // 2], text[begin:stop], probability))
     return found
-
-
-def _leading(text: str, units: np.ndarray, tags: np.ndarray) -> np.ndarray:
-    """Whether each unit teaches: all but the further ones of a stretch between spaces that has one label as a whole."""
-    spaced = not spaceless(text)
-    letters = np.array([spaced or not spaceless(text[start:end]) for start, end in units], dtype=bool)
-    close = np.append(False, (units[1:, 0] == units[:-1, 1]) & letters[1:] & letters[:-1])[: len(units)]
-    goes_on = np.append(False, (tags[1:] == 0) & (tags[:-1] == 0))[: len(units)] | ((tags > 0) & (tags % 2 == 0))
-    stretch = np.cumsum(~close)
-    parted = np.bincount(stretch, close & ~goes_on) > 0
-    return np.asarray(~close | parted[stretch])
 
 
 def _touched(units: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from transferlm.errors import DataError
+from transferlm.errors import DataError, SettingError
 from transferlm.outputs import Output, Stretch
 from transferlm.tasks._contributions import f1_without, pseudo_values
 from transferlm.tasks._counting import counts_by_label, rates
@@ -20,9 +20,12 @@ from transferlm.tasks._tagging import decoded, tags_of_tokens
 from transferlm.tasks.base import Entities, Entity, Examples, Prediction, TokenTask, unknown_label
 from transferlm.text.checks import Labelled
 from transferlm.text.framing import Text, parts
-from transferlm.text.units import unit_offsets
+from transferlm.text.units import unit_offsets, word_offsets
 
 __all__ = ["NER"]
+
+PARTED = 0.01
+"""Share of entities within words up to which texts are tagged by words: annotators slip."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,11 @@ class NER(TokenTask):
     `entities`, a list of `{"start", "end", "label"}` or `[start, end, label]`. Tokens of columns are joined by spaces,
     Chinese characters without.
 
-    A text is a row of units: words, single signs, single characters of scripts without spaces. A unit's first token
-    learns its BIO tag, and where all that stands between two spaces has one label, its first token alone (every token
-    does in models that read from left to right). A unit's scores are the mean of its tokens', so that what is predicted
-    does not depend on how a tokenizer cuts words. Long texts are read whole in overlapping windows. Metrics are
-    entity-level precision, recall and F1 as seqeval counts them: an entity is right where its characters and its label
-    are.
+    A text is a row of words, or of units where entities begin within words (`tag_by`). A word's first token learns its
+    BIO tag (every token does in models that read from left to right), and a word's scores are the mean of its tokens',
+    so that what is predicted does not depend on how a tokenizer cuts words. Long texts are read whole in overlapping
+    windows. Metrics are entity-level precision, recall and F1 as seqeval counts them: an entity is right where its
+    characters and its label are.
     """
 
     text_column: str = "text"
@@ -51,9 +53,18 @@ class NER(TokenTask):
     """Column of the tags in CoNLL columns; -1 is the last one."""
     encoding: str = "utf-8"
     """Character encoding of files."""
+    tag_by: Literal["auto", "words", "units"] = "auto"
+    """What is tagged as one: `words`, what stands between spaces less the signs at its ends (`word_offsets`), or
+    `units`, which parts these at every sign (`unit_offsets`). Scripts without spaces are tagged by character either
+    way. `auto` is decided when labelled examples are read: words, unless more than 1% of their entities begin or end
+    within one. An address or a hyphenated name is then one decision, as in CoNLL columns."""
 
     headline: ClassVar[str] = "f1"
     predicts: ClassVar[type[Prediction]] = Entities
+
+    def __post_init__(self) -> None:
+        if self.tag_by not in ("auto", "words", "units"):
+            raise SettingError(f"tag_by {self.tag_by!r}: choose auto, words or units")
 
     @property
     def _rows(self) -> EntityRows:
@@ -85,14 +96,17 @@ class NER(TokenTask):
                     raise unknown_label(entity.label, order, where, row.line)
         targets = np.fromiter((row.entities for row in rows), dtype=object, count=len(rows))
         texts = [row.text for row in rows]
-        return Examples(self, texts, targets, order, Path(where).name, (*understood, *repaired, *_within_words(rows)))
+        decided = replace(self, tag_by=_tagged_by(rows)) if self.tag_by == "auto" else self
+        notes = (*understood, *repaired, *decided._cut(rows))
+        return Examples(decided, texts, targets, order, Path(where).name, notes)
 
     def labelled(self, source: Any) -> Labelled:
         """Texts, how often each label stands there, and every fault of the file."""
         faults: list[str] = []
         rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
         counts = Counter(entity.label for row in rows for entity in row.entities)
-        faults += [*repaired, *_within_words(rows)]
+        decided = replace(self, tag_by=_tagged_by(rows)) if self.tag_by == "auto" else self
+        faults += [*repaired, *decided._cut(rows)]
         faults[:0] = [] if counts or not rows else ["No text has an entity."]
         return Labelled([row.text for row in rows], counted=dict(counts), faults=faults, classes=False)
 
@@ -107,21 +121,31 @@ class NER(TokenTask):
     def token_targets(
         self, text: Text, target: Sequence[Entity], offsets: np.ndarray, labels: Sequence[str], ahead: bool = True
     ) -> np.ndarray:
-        """The tag of each token's unit: 0 outside, 1 + 2 k and 2 + 2 k for the first and further units of label k.
+        """The tag of each token's word: 0 outside, 1 + 2 k and 2 + 2 k for the first and further words of label k.
 
-        Where tokens have seen what follows them, the first of a unit alone teaches (Devlin et al. 2019, section 5.3),
-        and of units between two spaces that are all outside or all of one entity, the first unit alone.
+        Where tokens have seen what follows them, the first of a word alone teaches (Devlin et al. 2019, section 5.3).
         """
-        return tags_of_tokens(parts(text)[1], target, offsets, labels, first_only=ahead)
+        return tags_of_tokens(self._places(parts(text)[1]), target, offsets, labels, first_only=ahead)
 
     def decode(
         self, scores: Sequence[Sequence[Stretch]], texts: Sequence[Text], labels: Sequence[str]
     ) -> list[Entities]:
         """The entities of each text under the most probable tags of which none is impossible."""
+        plain = [parts(text)[1] for text in texts]
         return [
-            Entities(tuple(decoded(parts(text)[1], stretches, labels)))
-            for text, stretches in zip(texts, scores, strict=True)
+            Entities(tuple(decoded(text, self._places(text), stretches, labels)))
+            for text, stretches in zip(plain, scores, strict=True)
         ]
+
+    def _places(self, text: str) -> np.ndarray:
+        """Where what is tagged as one stands in a text: int32 of shape (places, 2)."""
+        return word_offsets(text) if self.tag_by == "words" else unit_offsets(text)
+
+    def _cut(self, rows: Sequence[EntityRow]) -> list[str]:
+        """A note on entities that begin or end within a word, which can't be predicted exactly."""
+        lines = [row.line for row in rows for _ in range(_parted(row, self._places))]
+        what = "Entities that begin or end within a word, which can't be predicted exactly, by line"
+        return [f"{what}: {listed(lines)}."] if lines else []
 
     def metrics(
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
@@ -184,14 +208,16 @@ def _counted(targets: np.ndarray, predictions: Sequence[Prediction], labels: Seq
     return counts
 
 
-def _within_words(rows: Sequence[EntityRow]) -> list[str]:
-    """A note on entities that begin or end within a word, which nothing here can predict."""
-    lines = []
-    for row in rows:
-        if not row.entities:
-            continue
-        units = unit_offsets(row.text)
-        starts, ends = set(units[:, 0].tolist()), set(units[:, 1].tolist())
-        lines += [row.line for entity in row.entities if entity.start not in starts or entity.end not in ends]
-    what = "Entities that begin or end within a word, which can't be predicted exactly, by line"
-    return [f"{what}: {listed(lines)}."] if lines else []
+def _tagged_by(rows: Sequence[EntityRow]) -> Literal["words", "units"]:
+    """What suits these entities: words, unless they part too many of them that units don't."""
+    parted = [sum(_parted(row, places) for row in rows) for places in (word_offsets, unit_offsets)]
+    return "words" if parted[0] - parted[1] <= PARTED * sum(len(row.entities) for row in rows) else "units"
+
+
+def _parted(row: EntityRow, places: Callable[[str], np.ndarray]) -> int:
+    """How many of a text's entities begin or end within one of these places."""
+    if not row.entities:
+        return 0
+    found = places(row.text)
+    starts, ends = set(found[:, 0].tolist()), set(found[:, 1].tolist())
+    return sum(entity.start not in starts or entity.end not in ends for entity in row.entities)
