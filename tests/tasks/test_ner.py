@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
 import transferlm as tl
-from transferlm.errors import DataError, ModelFolderError
+from transferlm.errors import DataError, ModelFolderError, SettingError
 from transferlm.outputs import Stretch
 from transferlm.tasks._tagging import _most_probable, decoded, tags_of_tokens
 from transferlm.tasks.base import Entities, Entity
