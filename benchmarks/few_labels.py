@@ -6,7 +6,7 @@
 rows that stand in its training part (m3e-small). Training rows that repeat one another or stand in the test part are
 left out first. All arms see the same draws, the whole test part, and 128 tokens of a text. Finished cells are kept in a
 folder, one file each, so that a run that was killed goes on, and so that several runs can share the work; once there
-are all of them, `results/few_labels.json` is written anew.
+are all of a size, `results/few_labels_8.json` or `few_labels_64.json` is written anew.
 
 Training's wall time and processor time are kept with each cell beside the machine's load at its start. Wall times are
 compared only between cells that began on a quiet machine (load below half of its cores); processor times always.
@@ -157,8 +157,10 @@ def main() -> int:
     print(table)
     verdict, met = table.headline()
     print(verdict)
-    if asked.quick or len(cells) == len(places) == len(ARMS) * len(SIZES) * SEEDS * (len(ENGLISH) + 1):
-        Record("few_labels", asked.quick).keep({"cells": [told(cell) for cell in cells], "verdict": verdict})
+    for size in sizes:
+        ready = [told(cell) for cell in cells if cell.labels == size]
+        if asked.quick or len(ready) == len(ARMS) * SEEDS * (len(ENGLISH) + 1):
+            Record(f"few_labels_{size}", asked.quick).keep({"cells": ready})
     return 0 if met or asked.quick else 1
 
 
