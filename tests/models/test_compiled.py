@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,13 @@ def test_what_updates_left_stays_behind(bert: Pair) -> None:
     made = lifecycle.compiled(model)
     assert isinstance(made, TaskModel)
     assert (made.kept, made.precision, made.rounding) == ({}, None, {})
+
+
+def test_another_process_can_have_it_once_it_has_run(bert: Pair) -> None:
+    compiled = bert[1]
+    known = compiled.encode(TEXTS).features
+    again = pickle.loads(pickle.dumps(compiled))
+    np.testing.assert_array_equal(again.encode(TEXTS).features, known)
 
 
 def test_torch_is_never_loaded(bert: Pair, tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ class OnnxFile:
         memo[id(self)] = self
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the session, which another process makes anew."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
     def run(self, output: str, ids: np.ndarray, types: np.ndarray) -> np.ndarray:
         """One output of the graph: float32.
 
