@@ -143,9 +143,122 @@ def test_kept_posteriors_that_no_longer_fit_are_gone_and_texts_stay() -> None:
     assert any("posterior" in note for note in made.lineage.notes)
 
 
-def test_a_fixed_vocabulary_is_refused_by_name(bert_folder: Path) -> None:
+MASKED = {"layers": 1, "heads": 2, "width": 16, "max_length": 24, **SMALL}
+
+
+@cache
+def masked(tokenizer: Any) -> Any:
+    made: Any = lifecycle.empty("masked_transformer", tokenizer.fit(OLD), **MASKED)
+    return made.fit(OLD, 0)
+
+
+def filled(model: Any, texts: list[str]) -> float:
+    """Nats of words, each of whose tokens is told nothing of the others."""
+    return -float(sum(scores.log_probs.sum() for scores in model.pseudo_scores(texts, True)))
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, PAIRS], ids=["words", "byte pairs"])
+def test_a_masked_model_takes_in_tokens_and_is_saved(tokenizer: Any, tmp_path: Path) -> None:
+    model = masked(tokenizer).copy()
+    made = tl.updates.TokenGrowth(tolerance=0.2, **FAST).update(model, NEW, OLD)
+    count = len(model.tokenizer)
+    assert made.tokenizer.vocabulary[:count] == model.tokenizer.vocabulary
+    assert made.lineage.scores["tokens added"] == len(made.tokenizer) - count > 0
+    assert made.lineage.scores["old loss's rise"] <= 0.2
+    assert sum(map(len, made.tokenizer.encode(NEW))) < sum(map(len, model.tokenizer.encode(NEW))) or tokenizer is WORDS
+    assert filled(made, NEW[:3]) < filled(model, NEW[:3]) or tokenizer is WORDS  # an unknown word is easy to say
+    made.save(tmp_path / "m")
+    opened: Any = tl.load(tmp_path / "m")
+    assert filled(opened, NEW[:3]) == pytest.approx(filled(made, NEW[:3]), rel=1e-5)
+    assert opened.embedding.num_embeddings == len(opened.head.bias) == len(made.tokenizer)
+
+
+def test_an_unknown_words_probability_is_shared_out_where_it_is_hidden() -> None:
+    model = masked(WORDS).copy()
+    grown = model.copy()
+    count, unknown = len(model.tokenizer), model.tokenizer.unknown_id
+    assert grown.grow_tokens(10, 5, tl.Corpus(NEW)) == 2
+    states = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, after = (m.head(states, m.embedding.weight).softmax(dim=1) for m in (model, grown))
+    others = torch.arange(count) != unknown
+    torch.testing.assert_close(after[:, :count][:, others], before[:, others])
+    torch.testing.assert_close(after[:, [unknown, count, count + 1]].sum(dim=1), before[:, unknown])
+
+
+def test_rows_that_no_token_had_are_taken_first(tmp_path: Path) -> None:
+    model = masked(WORDS).copy()
+    model.module.resize_token_embeddings(len(model.tokenizer) + 5, mean_resizing=False)
+    model.head.bias = torch.nn.Parameter(torch.cat([model.head.bias.detach(), torch.full((5,), -9.0)]))
+    count, unknown = len(model.tokenizer), model.tokenizer.unknown_id
+    assert model.grow_tokens(10, 5, tl.Corpus(NEW)) == 2
+    assert model.embedding.num_embeddings == len(model.head.bias) == count + 5
+    assert model.head.bias[count + 2 :].tolist() == [-9.0] * 3
+    torch.testing.assert_close(model.embedding.weight[count], model.embedding.weight[unknown])
+    model.save(tmp_path / "m")
+    opened: Any = tl.load(tmp_path / "m")
+    assert len(opened.tokenizer) == count + 2
+
+
+def word_piece(folder: Path) -> Any:
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "a", "cat", "ze", "##b", "##ra", "xy", "##lo", "dog"]
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    return tl.tokenizers.Pretrained(folder=str(folder))
+
+
+def test_word_pieces_take_in_whole_words_that_save_most(tmp_path: Path) -> None:
+    tokenizer = word_piece(tmp_path)
+    text = ["The Zebra, a zebra: zebras"] * 4 + ["xylo xylo 12"] * 2
+    grown, new = tokenizer.grown(text, most=10, worth=2)
+    added = grown.vocabulary[len(tokenizer) :]
+    # 8 zebras save 16 tokens, 4 commas, colons, plurals and xylos (of two pieces) 4 each, two numbers 2.
+    assert added == ["zebra", ",", ":", "xylo", "zebras", "12"]
+    names = tokenizer.vocabulary
+    assert [[names[piece] for piece in own] for own in new.pieces] == [
+        ["ze", "##b", "##ra"], ["[UNK]"], ["[UNK]"], ["xy", "##lo"], ["[UNK]"], ["[UNK]"],
+    ]  # fmt: skip
+    # Of 15 unknown words, and one that may always come, the commas are 4.
+    assert new.shares == pytest.approx([1, 4 / 15, 4 / 15, 1, 4 / 15, 2 / 15])
+    assert [grown.vocabulary[token] for token in grown.encode(["the zebra"])[0].ids[1:-1]] == ["the", "zebra"]
+    assert tokenizer.grown(text, most=1, worth=2)[0].vocabulary[-1] == "zebra"
+    assert len(tokenizer.grown(text, most=10, worth=100)[0]) == len(tokenizer)
+    assert [grown.vocabulary[token] for token in grown.encode(["zebrara"])[0].ids[1:-1]] == ["zebra", "##ra"]
+
+
+def test_a_berts_vocabulary_grows_and_its_folder_is_still_one_of_hugging_face(tmp_path: Path) -> None:
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    (tmp_path / "t").mkdir()
+    model: Any = lifecycle.empty("masked_transformer", word_piece(tmp_path / "t"), **MASKED)
+    model.fit(OLD, 0)
+    made = tl.updates.TokenGrowth(tolerance=0.5, **FAST).update(model, NEW, OLD)
+    assert {"xylophone", "zebra"} <= set(made.tokenizer.vocabulary)
+    made.save(tmp_path / "m")
+    theirs = AutoModelForMaskedLM.from_pretrained(tmp_path / "m")
+    ids = AutoTokenizer.from_pretrained(tmp_path / "m")("the zebra")["input_ids"]
+    assert ids == made.tokenizer.encode(["the zebra"])[0].ids.tolist()
+    with torch.no_grad():
+        scores = theirs(input_ids=torch.tensor([ids])).logits[0]
+        own = made.head(made.module(input_ids=torch.tensor([ids])).last_hidden_state[0], made.embedding.weight)
+    torch.testing.assert_close(scores, own, rtol=1e-4, atol=1e-5)
+
+
+def test_a_masked_model_without_its_head_is_given_one_first(bert_folder: Path) -> None:
+    model: Any = tl.load(bert_folder)
+    assert model.lacks_head
+    made: Any = tl.updates.TokenGrowth(tolerance=1.0, **FAST).update(model, NEW, OLD)
+    assert made.lineage.scores["tokens added"] > 0
+    assert len(made.head.bias) == made.embedding.num_embeddings == len(made.tokenizer)
+    assert any("without a masked-LM head" in note for note in made.lineage.notes)
+
+
+def test_a_fixed_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.Unigram([("<unk>", 0.0), ("</s>", -1.0), ("a", -1.0)], 0)).save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>", "unk_token": "<unk>"}', encoding="utf-8")
     with pytest.raises(UnsupportedError, match="byte_pair"):
-        tl.tokenizers.Pretrained(folder=str(bert_folder)).grown(NEW, 5, 5)
+        tl.tokenizers.Pretrained(folder=str(tmp_path)).grown(NEW, 5, 5)
 
 
 @pytest.mark.parametrize("setting", [{"most": 0}, {"worth": 0}, {"tolerance": -1.0}, {"share": 1.0}])

@@ -14,6 +14,7 @@ from torch import nn
 from transferlm import storage
 from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.models._gradient_trained import encode_in_batches, weights_digest
+from transferlm.models._grown_rows import with_rows, with_shares
 from transferlm.models._huggingface import attend_by, layer_stack, linear_layers, silent
 from transferlm.models._masked_head import MaskedHead, empty_head, published_head, save_with_head
 from transferlm.models._masked_language import MaskedReader
@@ -38,6 +39,7 @@ from transferlm.models._training import Training
 from transferlm.models.base import (
     Compilable,
     Encoding,
+    GrowingTokens,
     LinearLayers,
     Masked,
     TokenScores,
@@ -58,7 +60,7 @@ __all__ = ["MaskedTransformer"]
 
 
 @dataclass(eq=False)
-class MaskedTransformer(Pretrainable, Masked, LinearLayers, Compilable):
+class MaskedTransformer(Pretrainable, Masked, GrowingTokens, LinearLayers, Compilable):
     """A Transformer of the BERT family (Devlin et al. 2019) from scratch, or opened from a Hugging Face folder.
 
     The body is `transformers`' own and is saved as such, with its masked-LM head where it has one, so any tool that
@@ -280,6 +282,26 @@ class MaskedTransformer(Pretrainable, Masked, LinearLayers, Compilable):
         self._reader().with_marks()
         self.head = empty_head(self._body(), derive(seed, "masked head"))
         return list(self.head.parameters())
+
+    @torch.no_grad()
+    def grow_tokens(self, most: int, worth: int, corpus: Corpus) -> int:
+        """Rows of the table, first those that no token had yet, and biases of the head."""
+        module, head, tokens = self._body(), self._filling(), len(self._reader())
+        self.tokenizer, new = self._reader().grown(corpus, most, worth)
+        size = len(self._reader())
+        if size > self.vocabulary.size:
+            with silent():
+                module.resize_token_embeddings(size, mean_resizing=False)
+        table = self.embedding.weight
+        table[tokens:size] = with_rows(table, new.pieces, tokens)[tokens:size]
+        head.bias = nn.Parameter(with_rows(head.bias.detach(), new.pieces, tokens))
+        with_shares(head.bias[:size], new.pieces, new.shares)
+        return len(new.pieces)
+
+    def token_tables(self) -> list[nn.Parameter]:
+        """The table, which is the output too, and the head's biases."""
+        table: nn.Parameter = self._body().get_input_embeddings().weight
+        return [table, self._filling().bias]
 
     def manifest(self) -> dict[str, Any]:
         """What `transferlm.json` says; that there is a head stands there, so that its loss is noticed."""

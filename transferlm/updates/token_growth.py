@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from transferlm.errors import ForgettingError, SettingError
-from transferlm.models.base import GrowingTokens, Model, SelfSupervised, digest
+from transferlm.models.base import GrowingTokens, Masked, Model, SelfSupervised, TokenScores, digest
 from transferlm.neural.freezing import only
 from transferlm.seeding import derive
 from transferlm.storage import Lineage
@@ -23,8 +23,9 @@ from transferlm.updates.base import at_least
 
 __all__ = ["TokenGrowth"]
 
-_MOST, _PLACES = 500, 9
-"""Old texts that the check is made on, at the most, and places on the way back that are tried."""
+_MOST, _MOST_HIDDEN, _PLACES = 500, 100, 9
+"""Old texts that the check is made on, at the most (of a masked model, which reads a text once a token, fewer), and
+places on the way back that are tried."""
 _MADE_FOR_WEIGHTS = ("adapter", "information", "posterior")
 
 
@@ -32,10 +33,11 @@ _MADE_FOR_WEIGHTS = ("adapter", "information", "posterior")
 class TokenGrowth(FurtherTraining):
     """Tokens that pay their way in the new text are added, then the model learns from it.
 
-    Words that were unknown become known; byte pairs go on being joined, so that the new text takes fewer tokens. Rows
-    begin as the mean of those of their pieces; they learn first, alone (`head_steps`), then all weights do, with old
-    text in between where it is given. The old text's loss may not rise by more than `tolerance`: texts that are not
-    trained on tell, and where it did, the weights go back as far as is needed.
+    Words that were unknown become known; byte pairs go on being joined and WordPiece takes in whole words, so that the
+    new text takes fewer tokens. Rows begin as the mean of those of their pieces; they learn first, alone
+    (`head_steps`), then all weights do, with old text in between where it is given. The old text's loss may not rise by
+    more than `tolerance`: texts that are not trained on tell, and where it did, the weights go back as far as is
+    needed.
     """
 
     most: int = 1000
@@ -138,23 +140,29 @@ class TokenGrowth(FurtherTraining):
 
 
 class _Judge:
-    """The loss on old texts, before and after.
+    """The loss on old texts, before and after; of a masked model its pseudo-likelihood, word by word.
 
     A word that was unknown is left aside, there and then: it was another question.
     """
 
     def __init__(self, model: Any, texts: list[str]) -> None:
-        self.texts, self.unknown = texts, model.tokenizer.unknown_id
-        self.before = list(model.token_scores(texts))
+        self.texts = texts[:_MOST_HIDDEN] if isinstance(model, Masked) else texts
+        self.unknown = model.tokenizer.unknown_id
+        self.before = self._scores(model)
 
     def rise(self, model: Any) -> float:
         """How much it has risen, relative to what it was."""
-        now = [scores.log_probs for scores in model.token_scores(self.texts)]
+        now = [scores.log_probs for scores in self._scores(model)]
         was = [scores.log_probs for scores in self.before]
         if self.unknown is not None and all(map(_as_long, now, was)):  # token for token the same text
             asked = [scores.ids != self.unknown for scores in self.before]
             now, was = ([logs[kept] for logs, kept in zip(part, asked, strict=True)] for part in (now, was))
         return float(np.concatenate(now).sum() / np.concatenate(was).sum()) - 1
+
+    def _scores(self, model: Any) -> list[TokenScores]:
+        # With all pieces of a word hidden together it is the same question however many they are.
+        found = model.pseudo_scores(self.texts, True) if isinstance(model, Masked) else model.token_scores(self.texts)
+        return list(found)
 
 
 def _as_long(one: np.ndarray, other: np.ndarray) -> bool:

@@ -23,7 +23,7 @@ _PLAIN = {
     "Exportable": "made of n-grams that can be listed",
     "FromScratch": "known before any data",
     "GradientTrained": "trained by gradients",
-    "GrowingTokens": "causal, trained by gradients, and able to take in tokens",
+    "GrowingTokens": "trained by gradients and able to take in tokens",
     "GrowingVectors": "made of word vectors that take in new words",
     "Pretrainable": "trained on text by gradients",
     "HiddenStates": "causal and able to tell the state behind each prediction",

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Library
 
 from transferlm.text.tokenizers._library import rebuilt
 
-__all__ = ["NewTokens", "more_merges", "new_words"]
+__all__ = ["NewTokens", "more_merges", "new_words", "whole_words"]
 
 Pair = tuple[int, int]
 
@@ -85,6 +85,44 @@ def new_words(library: Library, unknown: int, texts: Iterable[str], most: int, w
     return NewTokens(
         rebuilt(library, model=model), [[unknown] for _ in ordered], [counted[word] / total for word in ordered]
     )
+
+
+def whole_words(library: Library, texts: Iterable[str], most: int, worth: int) -> NewTokens:
+    """Words that WordPiece writes in several pieces, or can't write: those that save most tokens first, then by string.
+
+    Further forms of a word begin with it then, as the longest piece that fits is taken first.
+
+    Args:
+        library: A tokenizer whose model is WordPiece.
+        texts: What the words are counted in.
+        most: New tokens, at the most.
+        worth: How often a word has to stand in the texts.
+    """
+    counted: Counter[str] = Counter()
+    for text in texts:
+        normal = library.normalizer.normalize_str(text) if library.normalizer else text
+        counted.update(word for word, _ in library.pre_tokenizer.pre_tokenize_str(normal))
+    written = {word: library.encode(word, add_special_tokens=False).ids for word in counted}
+    single: Counter[int] = Counter()
+    for word, ids in written.items():
+        for token in ids:
+            single[token] += counted[word]
+    model = json.loads(library.to_str())["model"]
+    unknown = library.token_to_id(model["unk_token"])
+    saved = {
+        word: counted[word] * max(1, len(ids) - 1)
+        for word, ids in written.items()
+        if counted[word] >= worth
+        and len(word) <= model["max_input_chars_per_word"]
+        and (len(ids) > 1 or ids == [unknown])
+    }
+    ordered = sorted(saved, key=lambda word: (-saved[word], word))[:most]
+    first = max(library.get_vocab(with_added_tokens=True).values()) + 1
+    model["vocab"] = {**model["vocab"], **{word: first + place for place, word in enumerate(ordered)}}
+    pieces = [written[word] for word in ordered]
+    # A word that can't be written may always come.
+    shares = [counted[word] / (single[own[0]] + (own[0] == unknown)) for word, own in zip(ordered, pieces, strict=True)]
+    return NewTokens(rebuilt(library, model=model), pieces, shares)
 
 
 def _words(library: Library, texts: Iterable[str]) -> Iterator[tuple[int, ...]]:

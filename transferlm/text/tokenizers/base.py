@@ -23,7 +23,7 @@ from transferlm.errors import ModelFolderError, SettingError, UnsupportedError
 from transferlm.progress import Progress
 from transferlm.text.files import refuse_half_characters
 from transferlm.text.framing import Frame
-from transferlm.text.tokenizers._growth import NewTokens, more_merges, new_words
+from transferlm.text.tokenizers._growth import NewTokens, more_merges, new_words, whole_words
 from transferlm.text.tokenizers._library import (
     CONFIGURATION,
     VOCABULARY,
@@ -158,7 +158,7 @@ class Tokenizer(ABC):
     def grown(self, texts: Iterable[str], most: int, worth: int) -> tuple[Self, NewTokens]:
         """The same vocabulary with more tokens behind it, so that all others keep their numbers.
 
-        Words that were unknown become known; byte pairs go on being joined.
+        Words that were unknown become known; byte pairs go on being joined; WordPiece takes in whole words.
 
         Args:
             texts: What they are looked for in, read once.
@@ -175,12 +175,14 @@ class Tokenizer(ABC):
         kind = type(library.model).__name__
         if kind == "BPE":
             found = more_merges(library, texts, most, worth)
+        elif kind == "WordPiece":
+            found = whole_words(library, texts, most, worth)
         elif kind == "WordLevel" and self.unknown_id is not None:
             found = new_words(library, self.unknown_id, texts, most, worth)
         else:
             raise UnsupportedError(
                 f"this {self.kind} tokenizer ({kind}) takes in no new tokens; what does: word, character, byte_pair,"
-                " and pretrained ones of byte pairs"
+                " and pretrained ones of byte pairs or WordPiece"
             )
         twin = copy.deepcopy(self)
         twin._adopt(found.library)
