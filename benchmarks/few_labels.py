@@ -29,9 +29,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from few_label_arms import ARMS, OURS, Trial
 from few_label_tables import Table
+from labelled_sets import cleaned, labelled_set
 from record import Record
 
-import transferlm as tl
 from transferlm import sources
 from transferlm.experiments.cell_store import CellStore, key_of
 from transferlm.experiments.cells import Cell
@@ -40,7 +40,6 @@ from transferlm.progress import Progress, say
 from transferlm.storage import versions
 from transferlm.tasks.base import Examples
 from transferlm.text.draws import draw
-from transferlm.text.duplicates import keep_first, leaks, near_duplicates
 
 ENGLISH = ("trec", "cr", "mr", "sst2", "sst5")
 CHINESE = "chnsenticorp"
@@ -62,15 +61,10 @@ def opened(name: str, folder: Path, quick: bool) -> Data | None:
     if not sources.is_fetched(source):
         say(f"{name}: not run, {source} is not fetched: transferlm fetch {source}")
         return None
-    task = tl.tasks.Classification()
-    train = task.read(folder / f"{name}-train.csv")
-    test = task.read(folder / f"{name}-test{'-clean' if name == CHINESE else ''}.csv", labels=train.labels)
+    train, test = labelled_set(folder, name, "test-clean" if name == CHINESE else "test")
     if quick:
         train, test = train.subset(np.arange(1000)), test.subset(np.arange(100))
-    kept = keep_first(near_duplicates(train.strings), len(train))
-    leaking = {pair[0] for pair in leaks(train.strings, test.strings)}
-    rows = np.array([row for row in kept if row not in leaking], dtype=np.int64)
-    return Data(name, train.subset(rows), test, sources.locate(source))
+    return Data(name, cleaned(train, test), test, sources.locate(source))
 
 
 def measured(data: Data, arm: str, labels: int, seed: int, store: CellStore, kept: bool) -> Cell | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelled_sets import cleaned, labelled_set
 from record import Record
 
 import transferlm as tl
@@ -33,13 +34,6 @@ MIXES = {ALIKE: {"cr": 64, "sst2": 64, "trec": 64}, BESIDE: {"cr": 16, "sst2": 5
 LOSS = 0.01
 
 Sets = dict[str, tl.Examples]
-
-
-def parts(data: Path, name: str) -> tuple[tl.Examples, tl.Examples]:
-    """Training part and test part."""
-    task = tl.tasks.Classification()
-    train = tl.read(data / f"{name}-train.csv", task)
-    return train, task.read(data / f"{name}-test.csv", labels=train.labels)
 
 
 def learnt(arm: str, body: Any, train: Sets, test: Sets, settings: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -90,7 +84,8 @@ def main() -> int:
     quick, record = arguments.quick, Record("multi_task", arguments.quick)
     settings: dict[str, Any] = {"epochs": 1, "minimum_steps": 2} if quick else {}
     body = tl.load(tl.fetch("minilm"), max_length=128)
-    data = {name: parts(arguments.data, name) for name in MIXES[ALIKE]}
+    data = {name: labelled_set(arguments.data, name) for name in MIXES[ALIKE]}
+    data = {name: (cleaned(train, test), test) for name, (train, test) in data.items()}
     gains = {}
     for mix, sizes in MIXES.items():
         test = {name: data[name][1].subset(np.arange(50)) if quick else data[name][1] for name in sizes}
@@ -99,7 +94,8 @@ def main() -> int:
             few = {n: draw(data[n][0].targets, 8 if quick else size, seed).rows for n, size in sizes.items()}
             train = {name: data[name][0].subset(rows) for name, rows in few.items()}
             for arm, cells in found.items():
-                key = f"{mix}, {arm}, seed {seed}, data {' '.join(one.hash[:8] for one in train.values())}"
+                hashes = " ".join(one.hash[:12] for part in (train, test) for one in part.values())
+                key = f"{mix}, {arm}, seed {seed}, data {hashes}"
                 cells.append(record.cell(key, partial(learnt, arm, body, train, test, settings, seed)))
         gains[mix] = show(mix, sizes, found)
     helped, mean = gains[BESIDE]["cr"], float(np.mean([gain.mean for gain in gains[ALIKE].values()]))

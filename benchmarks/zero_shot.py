@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from labelled_sets import cleaned, labelled_set
 from record import Record
 
 import transferlm as tl
@@ -34,7 +35,7 @@ SCRATCH = "TF-IDF from scratch, 8 labels"
 
 
 class Names(NamedTuple):
-    """A set, its encoder, and its labels in words."""
+    """A set, its test part, its encoder, its labels in words, and the sentence they stand in."""
 
     name: str
     test: str
@@ -46,17 +47,17 @@ class Names(NamedTuple):
 SETS = (
     Names(
         "trec",
-        "trec-test",
+        "test",
         "minilm",
         "ABBR=what an abbreviation stands for;DESC=a definition, reason or description;ENTY=a thing, animal or product;"
         "HUM=a person or group;LOC=a place;NUM=a number, date or amount",
         "{text}\nThis question asks for {label}.",
     ),
-    Names("sst2", "sst2-test", "minilm", "positive=a great movie;negative=a terrible movie", "{text}\nIt is {label}."),
-    Names("cr", "cr-test", "minilm", "positive=a great product;negative=a bad product", "{text}\nIt is {label}."),
+    Names("sst2", "test", "minilm", "positive=a great movie;negative=a terrible movie", "{text}\nIt is {label}."),
+    Names("cr", "test", "minilm", "positive=a great product;negative=a bad product", "{text}\nIt is {label}."),
     Names(
         "chnsenticorp",
-        "chnsenticorp-test-clean",
+        "test-clean",
         "m3e-small",
         "positive=很好;negative=很差",
         "{text}\n总的来说{label}。",
@@ -75,11 +76,10 @@ class Trial:
 
     def __init__(self, names: Names, folder: Path, tested: int) -> None:
         self.names = names
-        task = tl.tasks.Classification()
-        self.pool = tl.read(folder / f"{names.name}-train.csv", task)
-        test = task.read(folder / f"{names.test}.csv", labels=self.pool.labels)
+        train, test = labelled_set(folder, names.name, names.test)
+        self.pool = cleaned(train, test)
         self.test = test.subset(np.sort(np.random.default_rng(0).permutation(len(test))[:tested]))
-        self.none = tl.Examples.without_texts(task, self.pool.labels)
+        self.none = tl.Examples.without_texts(train.task, train.labels)
 
     def arms(self) -> dict[str, Callable[[int], np.ndarray]]:
         """Name -> what it gets right: float64 of shape (texts,)."""
@@ -119,7 +119,8 @@ def measured(trial: Trial, record: Record, seeds: int, left_out: tuple[str, ...]
             continue
         rows = []
         for seed in range(1 if arm in (LIKENESS, LIKELIHOOD) else seeds):
-            key = f"{trial.names.name}, {arm}, seed {seed}, {trial.names.descriptions}, test {trial.test.hash[:12]}"
+            data = f"pool {trial.pool.hash[:12]}, test {trial.test.hash[:12]}"
+            key = f"{', '.join(map(str, trial.names))}, {arm}, seed {seed}, {data}"
             rows.append(record.cell(key, partial(_packed, run, seed)))
         table = np.array([list(row) for row in rows], dtype=np.float64)
         found[arm] = np.tile(table, (seeds // len(table), 1))
@@ -136,7 +137,9 @@ def show(name: str, found: dict[str, np.ndarray]) -> dict[str, Interval]:
         gain = paired_gain(table, found[LIKENESS])
         told = "" if arm == LIKENESS else f"{gain.mean:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]"
         print(f"{'' if number else name:14}{arm:48}{table.mean():7.1%} +- {table.mean(axis=1).std():4.1%}{told:>26}")
-    return {arm: paired_gain(found[arm], found[SCRATCH]) for arm in (LIKENESS, LIKELIHOOD) if arm in found}
+    ways = [arm for arm in (LIKENESS, LIKELIHOOD) if arm in found]
+    # The better one is looked for: each has its share of the 5% (Bonferroni).
+    return {arm: paired_gain(found[arm], found[SCRATCH], 1 - 0.05 / len(ways)) for arm in ways}
 
 
 def main() -> int:

@@ -38,8 +38,10 @@ class Stretch:
         offsets: int32 of shape (tokens, 2): each token's characters in the text (in a pair, in the second one).
         scores: float32 of shape (tokens, size).
         whole: float32 of shape (size,): scores of the special token that stands for all that was read.
+        ahead: Whether each token has seen those that follow it.
     """
 
     offsets: np.ndarray
     scores: np.ndarray
     whole: np.ndarray
+    ahead: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,23 @@ def test_a_word_with_signs_in_it_is_one_decision() -> None:
     assert task.token_targets(text, entities, pieces, LABELS).tolist() == [0, -1, -1, -1, 0, 3, -1, -1, 0, 0]
     assert task.token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [0, 0, 0, 0, 0, 3, 3, 3, 0, 0]
     scores = np.zeros((10, 5), np.float32)
-    scores[[5, 6, 7], [3, 0, 3]] = 4, 1, 2  # of the hyphen alone one would think otherwise
+    scores[[5, 6, 7], [3, 0, 0]] = 4, 5, 5  # what had not learnt tells nothing
     whole = Stretch(pieces.astype(np.int32), scores, np.zeros(5, np.float32))
     (found,) = task.decode([[whole]], [text], LABELS)
     assert [(entity.text, entity.label) for entity in found.entities] == [("Jean-Luc", "PER")]
     (found,) = NER().decode([[whole]], [text], LABELS)
-    assert [entity.text for entity in found.entities] == ["Jean", "Luc"]
+    assert [entity.text for entity in found.entities] == ["Jean"]
+    # From left to right all tokens had learnt, the last of them with most before it.
+    (found,) = task.decode([[replace(whole, ahead=False)]], [text], LABELS)
+    assert not found.entities
+
+
+def test_a_word_whose_first_sign_a_tokenizer_drops_is_read_from_the_next() -> None:
+    scores = np.array([[0, 9, 0, 0, 0]], np.float32)
+    (found,) = NER(tag_by="words").decode(
+        [[Stretch(np.array([[1, 2]], np.int32), scores, scores[0])]], ["\u200d👍"], LABELS
+    )
+    assert [(entity.start, entity.end, entity.label) for entity in found.entities] == [(0, 2, "LOC")]
 
 
 def test_the_texts_alone_can_be_read(tmp_path: Path) -> None:
@@ -197,20 +209,11 @@ def test_tokens_take_the_tag_of_their_unit() -> None:
     text = "Angela Merkel, Paris"
     entities = [Entity(0, 13, "PER"), Entity(15, 20, "LOC")]
     pieces = np.array([[0, 3], [3, 6], [7, 10], [10, 13], [13, 14], [14, 15], [15, 18], [18, 20], [20, 20]])
-    assert tags_of_tokens(unit_offsets(text), entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
-    assert tags_of_tokens(unit_offsets(text), entities, pieces, LABELS, True).tolist() == [
-        3,
-        -1,
-        4,
-        -1,
-        0,
-        -1,
-        1,
-        -1,
-        -1,
-    ]
+    units = unit_offsets(text)
+    assert tags_of_tokens(units, entities, pieces, LABELS).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
+    assert tags_of_tokens(units, entities, pieces, LABELS, True).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
     # A stretch that begins within a word has none of its first characters.
-    assert tags_of_tokens(unit_offsets(text), entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
+    assert tags_of_tokens(units, entities, pieces[3:], LABELS, True).tolist() == [-1, 0, -1, 1, -1, -1]
     assert NER().token_targets(text, entities, pieces, LABELS).tolist() == [3, -1, 4, -1, 0, -1, 1, -1, -1]
     assert NER().token_targets(text, entities, pieces, LABELS, ahead=False).tolist() == [3, 3, 4, 4, 0, -1, 1, 1, -1]
 

@@ -74,7 +74,7 @@ def command(
 
     kind = built("tasks", "task", task)
     examples = kind.read(data)
-    train, held = (examples, kind.read(test, labels=examples.labels)) if test else examples.split(0.2, seed)
+    train, held = (examples, examples.task.read(test, labels=examples.labels)) if test else examples.split(0.2, seed)
     found = compare(
         train,
         held,

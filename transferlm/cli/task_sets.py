@@ -59,7 +59,7 @@ def _set(name: str, told: Any, place: Path) -> TaskSet:
     except TransferLMError as error:
         raise SettingError(f"{place}, [{name}]: {error}") from None
     train = task.read(files["data"])
-    return TaskSet(train, task.read(files["test"], labels=train.labels) if "test" in files else None)
+    return TaskSet(train, train.task.read(files["test"], labels=train.labels) if "test" in files else None)
 
 
 def _settings(told: dict[str, Any]) -> dict[str, Any]:

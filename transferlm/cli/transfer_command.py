@@ -96,7 +96,7 @@ def _one_set(data: str | None, task: str, labels: str | None, test: str | None) 
         raise click.UsageError("give DATA with labelled examples, or --labels for zero_shot")
     kind = built("tasks", "task", task)
     train = Examples.without_texts(kind, names or ()) if data is None else kind.read(data, labels=names)
-    return TaskSet(train, kind.read(test, labels=train.labels) if test else None)
+    return TaskSet(train, train.task.read(test, labels=train.labels) if test else None)
 
 
 def _several_sets(data: str, labels: str | None, test: str | None) -> dict[str, TaskSet]:

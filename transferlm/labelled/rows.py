@@ -146,8 +146,7 @@ class Rows:
     def _lay_tokens(self, examples: Examples, task: TokenTask) -> None:
         for place, row in enumerate(self.windows):
             text, target = examples.texts[row.text], examples.targets[row.text]
-            ahead = row.sees_all < len(row.ids) - 1
-            target = task.token_targets(text, target, row.offsets, examples.labels, ahead)
+            target = task.token_targets(text, target, row.offsets, examples.labels, row.ahead)
             if self.output.link == "span":
                 target = np.full(2, row.sees_all) if target[0] < 0 else target + row.start
             else:

@@ -109,5 +109,5 @@ def scored_tokens(
     found: list[list[Stretch]] = [[] for _ in texts]
     for row, scores in zip(rows, scored, strict=True):
         own = scores[row.start : row.start + len(row.offsets)]
-        found[row.text].append(Stretch(row.offsets, own, scores[row.sees_all]))
+        found[row.text].append(Stretch(row.offsets, own, scores[row.sees_all], row.ahead))
     return found, shares_read(texts, rows)

@@ -9,6 +9,7 @@ import numpy as np
 from transferlm.outputs import Stretch
 from transferlm.tasks._links import logarithms
 from transferlm.tasks._predictions import Entity
+from transferlm.text.units import unit_offsets
 
 __all__ = ["decoded", "tags_of_tokens", "tags_of_units"]
 
@@ -51,22 +52,25 @@ def tags_of_tokens(
     return tags[own]
 
 
-def decoded(text: str, units: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
+def decoded(text: str, words: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
     """The entities with the most probable tags of which none is impossible (an inner one without a first).
 
-    A unit's scores are the mean of its tokens', all from one stretch: one that holds the most of them, and of those the
-    one in which the nearer end of what was read is farthest away.
+    A word's scores are the mean of the tokens that had learnt its tag, all from one stretch: one that holds the most of
+    them, and of those the one in which the nearer end of what was read is farthest away. Where tokens have seen what
+    follows them, those are the tokens of its beginning, up to the first sign.
 
     Args:
         text: The text.
-        units: int32 of shape (units, 2): what is tagged as one.
+        words: int32 of shape (words, 2): what is tagged as one.
         stretches: Its tokens' scores.
         labels: Label names.
     """
-    units = _read(units, stretches)
-    if not len(units):
+    words = _read(words, stretches)
+    if not len(words):
         return []
-    logs = logarithms(_unit_scores(units, stretches, 1 + 2 * len(labels), len(text)))
+    logs = logarithms(
+        _word_scores(words, _read(unit_offsets(text), stretches), stretches, 1 + 2 * len(labels), len(text))
+    )
     tags = _most_probable(logs)
     chances = logs[np.arange(len(tags)), tags]
     found = []
@@ -75,7 +79,7 @@ def decoded(text: str, units: np.ndarray, stretches: Sequence[Stretch], labels: 
         end = start + 1
         while end < len(tags) and tags[end] == tags[start] + 1:
             end += 1
-        begin, stop = int(units[start, 0]), int(units[end - 1, 1])
+        begin, stop = int(words[start, 0]), int(words[end - 1, 1])
         probability = float(np.exp(chances[start:end].sum()))
         found.append(Entity(begin, stop, labels[(tags[start] - 1) // 2], text[begin:stop], probability))
     return found
@@ -98,19 +102,22 @@ def _read(units: np.ndarray, stretches: Sequence[Stretch]) -> np.ndarray:
     return units[np.cumsum(read)[:-1] > 0]
 
 
-def _unit_scores(units: np.ndarray, stretches: Sequence[Stretch], size: int, length: int) -> np.ndarray:
-    """float64 of shape (units, size); a unit that no token stands for scores 0 throughout but for being outside."""
-    scores = np.zeros((len(units), size))
+def _word_scores(
+    words: np.ndarray, units: np.ndarray, stretches: Sequence[Stretch], size: int, length: int
+) -> np.ndarray:
+    """float64 of shape (words, size); a word that no token speaks for scores 0 throughout but for being outside."""
+    scores = np.zeros((len(words), size))
     scores[:, 0] = 1.0
-    most, best = np.zeros(len(units), dtype=np.int64), np.full(len(units), -1.0)
+    most, best = np.zeros(len(words), dtype=np.int64), np.full(len(words), -1.0)
+    heads = np.stack([words[:, 0], units[np.searchsorted(units[:, 1], words[:, 0], side="right"), 1]], axis=1)
     for stretch in stretches:
-        first, last = _touched(units, stretch.offsets)
+        first, last = _touched(heads if stretch.ahead else words, stretch.offsets)
         counts = last - first
         tokens = np.repeat(np.arange(len(counts)), counts)
         places = np.arange(len(tokens)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
-        context = np.full(len(units), np.inf)
+        context = np.full(len(words), np.inf)
         np.minimum.at(context, places, _context(stretch.offsets, length)[tokens])
-        sums, shares = np.zeros((len(units), size)), np.bincount(places, minlength=len(units))
+        sums, shares = np.zeros((len(words), size)), np.bincount(places, minlength=len(words))
         np.add.at(sums, places, stretch.scores[tokens])
         better = (shares > most) | ((shares == most) & (shares > 0) & (context > best))
         scores[better] = sums[better] / shares[better, None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -37,7 +38,7 @@ class NER(TokenTask):
     Chinese characters without.
 
     A text is a row of words, or of units where entities begin within words (`tag_by`). A word's first token learns its
-    BIO tag (every token does in models that read from left to right), and a word's scores are the mean of its tokens',
+    BIO tag and those up to its first sign tell it (in models that read from left to right all of its tokens do both),
     so that what is predicted does not depend on how a tokenizer cuts words. Long texts are read whole in overlapping
     windows. Metrics are entity-level precision, recall and F1 as seqeval counts them: an entity is right where its
     characters and its label are.
@@ -56,8 +57,8 @@ class NER(TokenTask):
     tag_by: Literal["auto", "words", "units"] = "auto"
     """What is tagged as one: `words`, what stands between spaces less the signs at its ends (`word_offsets`), or
     `units`, which parts these at every sign (`unit_offsets`). Scripts without spaces are tagged by character either
-    way. `auto` is decided when labelled examples are read: words, unless more than 1% of their entities begin or end
-    within one. An address or a hyphenated name is then one decision, as in CoNLL columns."""
+    way. `auto` is decided when labelled examples are read, and noted: words, unless these cut more than 1% of the
+    entities that units would not. An address or a hyphenated name is then one decision, as in CoNLL columns."""
 
     headline: ClassVar[str] = "f1"
     predicts: ClassVar[type[Prediction]] = Entities
@@ -96,17 +97,15 @@ class NER(TokenTask):
                     raise unknown_label(entity.label, order, where, row.line)
         targets = np.fromiter((row.entities for row in rows), dtype=object, count=len(rows))
         texts = [row.text for row in rows]
-        decided = replace(self, tag_by=_tagged_by(rows)) if self.tag_by == "auto" else self
-        notes = (*understood, *repaired, *decided._cut(rows))
-        return Examples(decided, texts, targets, order, Path(where).name, notes)
+        decided, cut = self._decided(rows)
+        return Examples(decided, texts, targets, order, Path(where).name, (*understood, *repaired, *cut))
 
     def labelled(self, source: Any) -> Labelled:
         """Texts, how often each label stands there, and every fault of the file."""
         faults: list[str] = []
         rows, _, repaired = self._rows.read(source, lambda message, line: faults.append(f"Line {line:,}: {message}."))
         counts = Counter(entity.label for row in rows for entity in row.entities)
-        decided = replace(self, tag_by=_tagged_by(rows)) if self.tag_by == "auto" else self
-        faults += [*repaired, *decided._cut(rows)]
+        faults += [*repaired, *self._decided(rows)[1]]
         faults[:0] = [] if counts or not rows else ["No text has an entity."]
         return Labelled([row.text for row in rows], counted=dict(counts), faults=faults, classes=False)
 
@@ -139,13 +138,23 @@ class NER(TokenTask):
 
     def _places(self, text: str) -> np.ndarray:
         """Where what is tagged as one stands in a text: int32 of shape (places, 2)."""
-        return word_offsets(text) if self.tag_by == "words" else unit_offsets(text)
+        return _offsets(text, self.tag_by == "words")
 
-    def _cut(self, rows: Sequence[EntityRow]) -> list[str]:
-        """A note on entities that begin or end within a word, which can't be predicted exactly."""
-        lines = [row.line for row in rows for _ in range(_parted(row, self._places))]
-        what = "Entities that begin or end within a word, which can't be predicted exactly, by line"
-        return [f"{what}: {listed(lines)}."] if lines else []
+    def _decided(self, rows: Sequence[EntityRow]) -> tuple[NER, list[str]]:
+        """The task with `auto` replaced by what suits these entities, and notes on that and on those that are cut."""
+        notes, task = [], self
+        cut = {by: sum(_parted(row, by == "words") for row in rows) for by in ("words", "units")}
+        if self.tag_by == "auto":
+            task = replace(self, tag_by="words")
+            if cut["words"] - cut["units"] > PARTED * sum(len(row.entities) for row in rows):
+                task = replace(self, tag_by="units")
+                notes = [f"{cut['words']:,} entities begin or end within words: texts are tagged by units."]
+        if cut[task.tag_by]:
+            lines = [row.line for row in rows for _ in range(_parted(row, task.tag_by == "words"))]
+            advice = " (with --tag-by units fewer are)" if cut["units"] < cut[task.tag_by] else ""
+            what = "Entities that begin or end within a word, which can't be predicted exactly"
+            notes.append(f"{what}{advice}, by line: {listed(lines)}.")
+        return task, notes
 
     def metrics(
         self, targets: np.ndarray, predictions: Sequence[Prediction], labels: Sequence[str]
@@ -208,16 +217,18 @@ def _counted(targets: np.ndarray, predictions: Sequence[Prediction], labels: Seq
     return counts
 
 
-def _tagged_by(rows: Sequence[EntityRow]) -> Literal["words", "units"]:
-    """What suits these entities: words, unless they part too many of them that units don't."""
-    parted = [sum(_parted(row, places) for row in rows) for places in (word_offsets, unit_offsets)]
-    return "words" if parted[0] - parted[1] <= PARTED * sum(len(row.entities) for row in rows) else "units"
+@lru_cache(maxsize=2)
+def _offsets(text: str, by_words: bool) -> np.ndarray:
+    """Words or units; kept, as a long text is asked for once a window."""
+    found = word_offsets(text) if by_words else unit_offsets(text)
+    found.flags.writeable = False
+    return found
 
 
-def _parted(row: EntityRow, places: Callable[[str], np.ndarray]) -> int:
-    """How many of a text's entities begin or end within one of these places."""
+def _parted(row: EntityRow, by_words: bool) -> int:
+    """How many of a text's entities begin or end within a word, or a unit."""
     if not row.entities:
         return 0
-    found = places(row.text)
-    starts, ends = set(found[:, 0].tolist()), set(found[:, 1].tolist())
+    places = _offsets(row.text, by_words)
+    starts, ends = set(places[:, 0].tolist()), set(places[:, 1].tolist())
     return sum(entity.start not in starts or entity.end not in ends for entity in row.entities)

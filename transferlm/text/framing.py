@@ -75,6 +75,11 @@ class Window:
     sees_all: int
     reached: int
 
+    @property
+    def ahead(self) -> bool:
+        """Whether each token sees those that follow it: then it is not the last one that sees all."""
+        return self.sees_all < len(self.ids) - 1
+
 
 def parts(text: Text) -> tuple[str, str]:
     """First and second text; the first of a single one is empty."""

@@ -15,8 +15,8 @@ _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f\u1780-\u17ff"
 _SPACELESS += "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\U0001aff0-\U0001b16f"
 _SPACELESS += "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _ONE = re.compile(rf"[{_SPACELESS}]")
-_APART = re.compile(rf"[{_SPACELESS}\u3000-\u303f\uff00-\uff65]")
-"""What has no words between spaces: those scripts, and the punctuation that goes with them."""
+_APART = re.compile(rf"[{_SPACELESS}\u3000-\u303f\uff00-\uff65—…“”«»()\[\]{{}}]")
+"""What is no part of a word: characters of those scripts, the punctuation that goes with them, and what parts words."""
 _LETTER, _POSSESSIVE, _ABBREVIATION = re.compile(r"\w"), re.compile("['’][sS]"), re.compile(r"\.[^\W\d]{1,2}\.$")
 _PLANES = (range(0x20000), range(0xE0000, 0xE0200))
 """Where marks are: the rest of Unicode is Han, for private use, or empty."""
@@ -56,12 +56,13 @@ def word_offsets(text: str) -> np.ndarray:
     """First character and the one after the last of every word: int32 of shape (words, 2).
 
     A word is what stands between spaces, but for the signs at its ends, which are words of their own, as is a
-    possessive `'s`; `@` and `#` stay before a word, and a full stop after one that holds another. Signs alone are one
-    word. Scripts without spaces and their punctuation are read by character, as in `unit_offsets`.
+    possessive `'s`. `@` and `#` stay before a word, and a full stop after an abbreviation that holds another one.
+    Dashes, ellipses, brackets and curly quotes part words as spaces do. Signs alone are one word. Scripts without
+    spaces and their punctuation are read by character, as in `unit_offsets`.
 
     >>> text = "U.S.-led (Ada's), @ada_l: :-) 北京。"
     >>> [text[a:b] for a, b in word_offsets(text)]
-    ['U.S.-led', '(', 'Ada', "'s", ')', ',', '@ada_l', ':', ':-)', '北', '京', '。']
+    ['U.S.-led', '(', 'Ada', "'s", ')', ',', '@ada_l', ':', ':-', ')', '北', '京', '。']
     """
     units = unit_offsets(text).tolist()
     spaced = [_APART.match(text, start) is None for start, _ in units]
@@ -77,18 +78,28 @@ def word_offsets(text: str) -> np.ndarray:
 
 def _words(text: str, units: list[list[int]]) -> list[list[int]]:
     """The words of units with no space between them."""
-    if not any(_is_word(text, unit) for unit in units):
+    if _is_possessive(text, units) or not any(_is_word(text, unit) for unit in units):
         return [[units[0][0], units[-1][1]]]
-    first, last = 0, len(units)
-    while not _is_word(text, units[first]) and not (text[units[first][0]] in "@#" and _is_word(text, units[first + 1])):
-        first += 1
-    while not _is_word(text, units[last - 1]) and not _ABBREVIATION.search(text, units[first][0], units[last - 1][1]):
-        last -= 1
-    owner = last
-    if last - first > 2 and _POSSESSIVE.fullmatch(text, units[last - 2][0], units[last - 1][1]):
-        owner = last - 2
-    core = [[part[0][0], part[-1][1]] for part in (units[first:owner], units[owner:last]) if part]
-    return [*units[:first], *core, *units[last:]]
+    if not _is_possessive(text, units[-2:]):
+        return _one_word(text, units)
+    return [*_one_word(text, units[:-2]), [units[-2][0], units[-1][1]]]
+
+
+def _one_word(text: str, units: list[list[int]]) -> list[list[int]]:
+    """A word with the signs around it; signs alone are words each."""
+    letters = [place for place, unit in enumerate(units) if _is_word(text, unit)]
+    if not letters:
+        return units
+    first, last = letters[0], letters[-1] + 1
+    if first and text[units[first - 1][0]] in "@#":
+        first -= 1
+    if last < len(units) and _ABBREVIATION.search(text, units[first][0], units[last][1]):
+        last += 1
+    return [*units[:first], [units[first][0], units[last - 1][1]], *units[last:]]
+
+
+def _is_possessive(text: str, units: list[list[int]]) -> bool:
+    return len(units) == 2 and _POSSESSIVE.fullmatch(text, units[0][0], units[1][1]) is not None
 
 
 def _is_word(text: str, unit: list[int]) -> bool:
