@@ -58,7 +58,7 @@ def setup(quick: bool) -> Setup:
 
 
 def large(quick: bool) -> Setup:
-    """What is done with SmolLM2: little, a step takes seconds. A Chinese text has 16 times a headline's tokens."""
+    """What is done with SmolLM2: little, a step takes seconds. A Chinese text has 16 times an English one's tokens."""
 
     def model(_: Sequence[str]) -> Any:
         return tl.load(tl.fetch("smollm2"), max_length=128)

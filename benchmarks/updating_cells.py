@@ -23,6 +23,8 @@ __all__ = ["FORGETTING", "GAIN", "Bench", "Judged", "Setup", "in_blocks", "made"
 GAIN, FORGETTING = 0.8, 0.2
 """What a method has to keep of plain further training's gain, and the most it may have of its forgetting."""
 BLOCKS = 100
+ALL = 10_000
+"""More texts than any test part has."""
 _MODEL = {"width": 192, "embedding_width": 128, "dropout": 0.1, "steps": 3000, "held_out": 0.0}
 
 
@@ -43,7 +45,7 @@ class Setup:
     known: int
     course: dict[str, Any]
     model: Callable[[Sequence[str]], Any]
-    tested: tuple[int, int] = (10_000, 10_000)
+    tested: tuple[int, int] = (ALL, ALL)
     pretrained_on: int | None = None
 
 
@@ -95,15 +97,21 @@ class Bench:
 
     def before(self) -> dict[str, Any]:
         """What the model scores before any update."""
-        found: dict[str, Any] = self.record.cell(f"{self.name} | before", lambda: self.scores(self.model))
+        found: dict[str, Any] = self.record.cell(f"{self.name} | before{self._tested}", lambda: self.scores(self.model))
         return found
 
     def cell(self, method: str, settings: dict[str, Any], seed: int) -> dict[str, Any]:
         """What the model scores after the updates, and what they cost."""
         amount = f"{self.setup.tokens:,} new and {self.setup.known:,} old tokens"
-        key = f"{self.name} | {amount} | {method} {settings or ''} | seed {seed}"
+        key = f"{self.name} | {amount}{self._tested} | {method} {settings or ''} | seed {seed}"
         found: dict[str, Any] = self.record.cell(key, partial(self.measure, method, settings, seed))
         return found
+
+    @property
+    def _tested(self) -> str:
+        """How many texts are scored, where not all are."""
+        old, new = self.setup.tested
+        return "" if max(old, new) == ALL else f", {old} old and {new} new texts scored"
 
     def measure(self, method: str, settings: dict[str, Any], seed: int) -> dict[str, Any]:
         """Update part by part, and score."""
