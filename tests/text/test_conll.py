@@ -84,6 +84,7 @@ def test_units_are_words_signs_and_characters_of_scripts_without_spaces() -> Non
     ("text", "words"),
     [
         ("U.S.-led (e.g. Ada's), Inc. U.S.'s", "U.S.-led|(|e.g.|Ada|'s|)|,|Inc|.|U.S.|'s"),
+        ("www.x.de. file.py. Ph.D.", "www.x.de|.|file.py|.|Ph.D."),
         ("@ada_l: #x, # 5.50$ 12.5. a...", "@ada_l|:|#x|,|#|5.50|$|12.5|.|a|.|.|."),
         ("“O’Neill’s” rock'n'roll \"Time\"'s 's", "“|O’Neill|’s|”|rock'n'roll|\"|Time|\"|'s|'s"),
         ("Ajax(NED) York—Rome end…Start http://t.co/x?y=1", "Ajax|(|NED|)|York|—|Rome|end|…|Start|http://t.co/x?y=1"),

@@ -25,8 +25,8 @@ class Loss:
             ones (a pseudo-loss, no perplexity).
         bits_per_byte: Of the texts with their ends, in UTF-8; None where the model gives no distribution over strings
             (a closed vocabulary, or a masked model).
-        vocabulary: Hash of a closed vocabulary: losses over two of them are no answers to one question. None where the
-            loss is of strings, or a masked model's.
+        vocabulary: Hash of a closed vocabulary, or of a masked model's: losses over two of them are no answers to one
+            question. None where the loss is of strings.
     """
 
     nats: float
@@ -57,14 +57,21 @@ class Change:
 
     def worse(self) -> str:
         """How much worse it became, as a refusal says it."""
-        return (
-            f"the loss on held-out old text rose by {self.rise:.2%} ({self.before.nats:.4f} to {self.after.nats:.4f}"
-            " nats a token)"
-        )
+        before, after = self.before, self.after
+        told = f"{before.nats:.4f} to {after.nats:.4f} nats a token"
+        if before.bits_per_byte is not None and after.bits_per_byte is not None:
+            told = f"{before.bits_per_byte:.4f} to {after.bits_per_byte:.4f} bits per byte"
+        return f"the loss on held-out old text rose by {self.rise:.2%} ({told})"
 
     @property
     def rise(self) -> float:
-        """How much the loss rose, relative to what it was: 0.02 is 2%; negative where it fell."""
+        """How much the loss rose, relative to what it was: 0.02 is 2%; negative where it fell.
+
+        Of strings where it is known so, as the text may be cut into other tokens than before.
+        """
+        before, after = self.before.bits_per_byte, self.after.bits_per_byte
+        if before is not None and after is not None:
+            return after / before - 1
         return self.after.nats / self.before.nats - 1
 
     def told(self) -> str:
@@ -133,8 +140,9 @@ class HeldOut:
 
 
 _OTHER_WORDS = (
-    "the vocabulary is closed and has changed, so that losses before and after are not of the same tokens: open it"
-    " (open_vocabulary) to have them compared"
+    "the vocabulary has changed and the loss is of its tokens, not of strings, so that losses before and after can't be"
+    " compared; those of a causal model with an open vocabulary (open_vocabulary) can, and token_growth checks the old"
+    " text by itself (tolerance)"
 )
 
 
@@ -174,4 +182,4 @@ def _masked(model: Model, texts: Sequence[str]) -> Loss:
     objective = model.objective(Corpus(texts))
     objective.module.eval()
     with torch.inference_mode():
-        return Loss(objective.mean_loss())
+        return Loss(objective.mean_loss(), vocabulary=model.tokenizer.hash)

@@ -55,9 +55,9 @@ def tags_of_tokens(
 def decoded(text: str, words: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
     """The entities with the most probable tags of which none is impossible (an inner one without a first).
 
-    A word's scores are the mean of the tokens that had learnt its tag, all from one stretch: one that holds the most of
-    them, and of those the one in which the nearer end of what was read is farthest away. Where tokens have seen what
-    follows them, those are the tokens of its beginning, up to the first sign.
+    A word's scores are the mean of tokens of one stretch: one that holds the most of them, and of those the one in
+    which the nearer end of what was read is farthest away. They are all of the word's, or where tokens have seen what
+    follows them, and the first alone had learnt, those up to the word's first sign.
 
     Args:
         text: The text.

@@ -17,7 +17,7 @@ _SPACELESS += "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _ONE = re.compile(rf"[{_SPACELESS}]")
 _APART = re.compile(rf"[{_SPACELESS}\u3000-\u303f\uff00-\uff65—…“”«»()\[\]{{}}]")
 """What is no part of a word: characters of those scripts, the punctuation that goes with them, and what parts words."""
-_LETTER, _POSSESSIVE, _ABBREVIATION = re.compile(r"\w"), re.compile("['’][sS]"), re.compile(r"\.[^\W\d]{1,2}\.$")
+_LETTER, _POSSESSIVE, _ABBREVIATION = re.compile(r"\w"), re.compile("['’][sS]"), re.compile(r"(?:[^\W\d]{1,2}\.){2,}")
 _PLANES = (range(0x20000), range(0xE0000, 0xE0200))
 """Where marks are: the rest of Unicode is Han, for private use, or empty."""
 
@@ -93,7 +93,7 @@ def _one_word(text: str, units: list[list[int]]) -> list[list[int]]:
     first, last = letters[0], letters[-1] + 1
     if first and text[units[first - 1][0]] in "@#":
         first -= 1
-    if last < len(units) and _ABBREVIATION.search(text, units[first][0], units[last][1]):
+    if last < len(units) and _ABBREVIATION.fullmatch(text, units[first][0], units[last][1]):
         last += 1
     return [*units[:first], [units[first][0], units[last - 1][1]], *units[last:]]
 

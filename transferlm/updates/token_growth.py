@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from transferlm.errors import ForgettingError, SettingError
+from transferlm.errors import ForgettingError, SettingError, UnsupportedError
 from transferlm.models.base import GrowingTokens, Masked, Model, SelfSupervised, TokenScores, digest
 from transferlm.neural.freezing import only
 from transferlm.seeding import derive
@@ -23,9 +23,9 @@ from transferlm.updates.base import at_least
 
 __all__ = ["TokenGrowth"]
 
-_MOST, _MOST_HIDDEN, _PLACES = 500, 100, 9
-"""Old texts that the check is made on, at the most (of a masked model, which reads a text once a token, fewer), and
-places on the way back that are tried."""
+_MOST, _MOST_HIDDEN, _HIDDEN, _PLACES = 500, 100, 1000, 9
+"""Old texts that the check is made on, at the most; of a masked model, which reads a text once a token, texts and their
+tokens; and places on the way back that are tried."""
 _MADE_FOR_WEIGHTS = ("adapter", "information", "posterior")
 
 
@@ -65,7 +65,8 @@ class TokenGrowth(FurtherTraining):
         """Add the tokens, train their rows, then all, and check the old text."""
         assert isinstance(model, GrowingTokens)
         several = old is not None and old.survey().texts > 1
-        rehearsed, past = _aside(old, seed) if old is not None and several else (old, None)
+        most = _MOST_HIDDEN if isinstance(model, Masked) else _MOST
+        rehearsed, past = _aside(old, seed, most) if old is not None and several else (old, None)
         key = self._key(model, new, seed)
         judge = None if past is None else _Judge(model, list(past))
         tokens = len(model.tokenizer)
@@ -73,7 +74,7 @@ class TokenGrowth(FurtherTraining):
         notes = _drop_kept(model) if added else ["no new token pays its way in the new text"]
         if added:
             self._settle_rows(model, new, rehearsed, tokens, seed, (checkpoints, "rows", key))
-        home = [parameter.detach().clone() for parameter in model.module.parameters()]
+        home = [parameter.detach().clone() for parameter in _weights(model)]
         learnt = super().learn(model, new, rehearsed, seed, checkpoints)
         model.module.eval()
         learnt.scores["tokens added"] = float(added)
@@ -116,7 +117,7 @@ class TokenGrowth(FurtherTraining):
         folder, part, key = state
         state = (folder, part, digest(key, *course.decisive))
         was = [table[:tokens].detach().clone() for table in tables]
-        with only(model.module, tables):
+        with only(course.objective.module, tables):
             self._trained(course, tables, self.head_learning_rate, self.head_steps, seed, state)
         with torch.no_grad():  # weights shrink where nothing pulls on them: the old rows do not
             for table, own in zip(tables, was, strict=True):
@@ -125,7 +126,7 @@ class TokenGrowth(FurtherTraining):
     @torch.no_grad()
     def _go_back(self, model: Any, home: Sequence[torch.Tensor], judge: _Judge) -> dict[str, float]:
         """Take the place nearest to the new weights where the old text's loss has not risen too far."""
-        parameters = list(model.module.parameters())
+        parameters = _weights(model)
         moved = [parameter.detach().clone() for parameter in parameters]
         for share in np.linspace(1, 0, _PLACES).tolist():
             for parameter, was, now in zip(parameters, home, moved, strict=True):
@@ -146,18 +147,21 @@ class _Judge:
     """
 
     def __init__(self, model: Any, texts: list[str]) -> None:
-        self.texts = texts[:_MOST_HIDDEN] if isinstance(model, Masked) else texts
+        self.texts = _fewer(model, texts) if isinstance(model, Masked) else texts
         self.unknown = model.tokenizer.unknown_id
-        self.before = self._scores(model)
+        try:
+            self.before = self._scores(model)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"old text can't be checked word by word: {error}; or give no old text") from None
 
     def rise(self, model: Any) -> float:
-        """How much it has risen, relative to what it was."""
-        now = [scores.log_probs for scores in self._scores(model)]
-        was = [scores.log_probs for scores in self.before]
-        if self.unknown is not None and all(map(_as_long, now, was)):  # token for token the same text
-            asked = [scores.ids != self.unknown for scores in self.before]
-            now, was = ([logs[kept] for logs, kept in zip(part, asked, strict=True)] for part in (now, was))
-        return float(np.concatenate(now).sum() / np.concatenate(was).sum()) - 1
+        """How much it has risen, relative to what it was; 0 where every word was unknown."""
+        was = now = 0.0
+        for before, after in zip(self.before, self._scores(model), strict=True):
+            unknown = before.offsets[before.ids == self.unknown] if self.unknown is not None else before.offsets[:0]
+            was += float(before.log_probs[_beside(before.offsets, unknown)].sum())
+            now += float(after.log_probs[_beside(after.offsets, unknown)].sum())
+        return now / was - 1 if was else 0.0
 
     def _scores(self, model: Any) -> list[TokenScores]:
         # With all pieces of a word hidden together it is the same question however many they are.
@@ -165,13 +169,31 @@ class _Judge:
         return list(found)
 
 
-def _as_long(one: np.ndarray, other: np.ndarray) -> bool:
-    return len(one) == len(other)
+def _fewer(model: Any, texts: list[str]) -> list[str]:
+    """The first texts, as many as have so few tokens together; one at the least."""
+    ends = np.cumsum([len(tokens) for tokens in model.tokenizer.encode(texts)])
+    return texts[: max(1, int(np.searchsorted(ends, _HIDDEN, side="right")))]
 
 
-def _aside(old: Corpus, seed: int) -> tuple[Corpus, Corpus]:
-    """The old texts to train on, and those that tell what is forgotten: a tenth, and no more than some hundreds."""
-    return old.held_out(min(0.1, _MOST / old.survey().texts), derive(seed, "old loss"))
+def _beside(offsets: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Which tokens have no character in any of these spans, which are in order: bool of shape (tokens,)."""
+    if not len(spans):
+        return np.ones(len(offsets), dtype=bool)
+    next_one = np.searchsorted(spans[:, 1], offsets[:, 0], side="right")
+    begins = np.append(spans[:, 0], np.iinfo(np.int32).max)[next_one]
+    return np.asarray(begins >= offsets[:, 1])
+
+
+def _weights(model: Any) -> list[torch.nn.Parameter]:
+    """All that learns: the body, and of a masked model its head."""
+    return list(
+        torch.nn.ModuleList(part for part in vars(model).values() if isinstance(part, torch.nn.Module)).parameters()
+    )
+
+
+def _aside(old: Corpus, seed: int, most: int) -> tuple[Corpus, Corpus]:
+    """The old texts to train on, and those that tell what is forgotten: a tenth, and no more than some."""
+    return old.held_out(min(0.1, most / old.survey().texts), derive(seed, "old loss"))
 
 
 def _drop_kept(model: Model) -> list[str]:

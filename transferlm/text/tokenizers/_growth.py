@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer as Library
 
+from transferlm.errors import UnsupportedError
 from transferlm.text.tokenizers._library import rebuilt
 
 __all__ = ["NewTokens", "more_merges", "new_words", "whole_words"]
@@ -71,26 +73,18 @@ def more_merges(library: Library, texts: Iterable[str], most: int, worth: int) -
 
 def new_words(library: Library, unknown: int, texts: Iterable[str], most: int, worth: int) -> NewTokens:
     """Words that are unknown and stand in the texts at least `worth` times, the commonest first, then by string."""
-    counted: Counter[str] = Counter()
-    for text in texts:
-        normal = library.normalizer.normalize_str(text) if library.normalizer else text
-        for word, _ in library.pre_tokenizer.pre_tokenize_str(normal):
-            if library.token_to_id(word) is None:
-                counted[word] += 1
+    counted = {word: count for word, count in _counted(library, texts).items() if library.token_to_id(word) is None}
     ordered = sorted((word for word, count in counted.items() if count >= worth), key=lambda w: (-counted[w], w))[:most]
-    model = json.loads(library.to_str())["model"]
-    first = max(library.get_vocab(with_added_tokens=True).values()) + 1
-    model["vocab"] = {**model["vocab"], **{word: first + place for place, word in enumerate(ordered)}}
-    total = counted.total() + 1  # some word is always unknown
-    return NewTokens(
-        rebuilt(library, model=model), [[unknown] for _ in ordered], [counted[word] / total for word in ordered]
-    )
+    total = sum(counted.values()) + 1  # some word is always unknown
+    shares = [counted[word] / total for word in ordered]
+    return NewTokens(_with_words(library, ordered), [[unknown] for _ in ordered], shares)
 
 
 def whole_words(library: Library, texts: Iterable[str], most: int, worth: int) -> NewTokens:
     """Words that WordPiece writes in several pieces, or can't write: those that save most tokens first, then by string.
 
-    Further forms of a word begin with it then, as the longest piece that fits is taken first.
+    Further forms of a word begin with it then, as the longest piece that fits is taken first; a word that would keep
+    another one of the texts from being written is left out.
 
     Args:
         library: A tokenizer whose model is WordPiece.
@@ -98,31 +92,58 @@ def whole_words(library: Library, texts: Iterable[str], most: int, worth: int) -
         most: New tokens, at the most.
         worth: How often a word has to stand in the texts.
     """
-    counted: Counter[str] = Counter()
-    for text in texts:
-        normal = library.normalizer.normalize_str(text) if library.normalizer else text
-        counted.update(word for word, _ in library.pre_tokenizer.pre_tokenize_str(normal))
+    counted = _counted(library, texts)
     written = {word: library.encode(word, add_special_tokens=False).ids for word in counted}
+    model = json.loads(library.to_str())["model"]
+    unknown, longest = library.token_to_id(model["unk_token"]), model["max_input_chars_per_word"]
+    saved = {
+        word: counted[word] * max(1, len(ids) - 1)
+        for word, ids in written.items()
+        if counted[word] >= worth and len(word) <= longest and (len(ids) > 1 or ids == [unknown])
+    }
+    ordered = sorted(saved, key=lambda word: (-saved[word], word))[:most]
+    grown = _with_words(library, ordered)
+    while stuck := [
+        word
+        for word, ids in written.items()
+        if ids != [unknown] and grown.encode(word, add_special_tokens=False).ids == [unknown]
+    ]:
+        ordered = [word for word in ordered if not any(other != word and other.startswith(word) for other in stuck)]
+        grown = _with_words(library, ordered)
     single: Counter[int] = Counter()
     for word, ids in written.items():
         for token in ids:
             single[token] += counted[word]
-    model = json.loads(library.to_str())["model"]
-    unknown = library.token_to_id(model["unk_token"])
-    saved = {
-        word: counted[word] * max(1, len(ids) - 1)
-        for word, ids in written.items()
-        if counted[word] >= worth
-        and len(word) <= model["max_input_chars_per_word"]
-        and (len(ids) > 1 or ids == [unknown])
-    }
-    ordered = sorted(saved, key=lambda word: (-saved[word], word))[:most]
-    first = max(library.get_vocab(with_added_tokens=True).values()) + 1
-    model["vocab"] = {**model["vocab"], **{word: first + place for place, word in enumerate(ordered)}}
     pieces = [written[word] for word in ordered]
     # A word that can't be written may always come.
     shares = [counted[word] / (single[own[0]] + (own[0] == unknown)) for word, own in zip(ordered, pieces, strict=True)]
-    return NewTokens(rebuilt(library, model=model), pieces, shares)
+    return NewTokens(grown, pieces, shares)
+
+
+def _counted(library: Library, texts: Iterable[str]) -> Counter[str]:
+    """How often each word stands in the texts, the tokenizer's own signs left aside.
+
+    Raises:
+        UnsupportedError: The tokenizer has no rule for what a word is.
+    """
+    if library.pre_tokenizer is None:
+        raise UnsupportedError("the tokenizer says not where words end (it has no pre-tokenizer): it takes in no words")
+    signs = [re.escape(token.content) for token in library.get_added_tokens_decoder().values()]
+    parted = re.compile("|".join(sorted(signs, key=len, reverse=True)) or "(?!)")
+    counted: Counter[str] = Counter()
+    for text in texts:
+        for part in filter(None, parted.split(text)):
+            normal = library.normalizer.normalize_str(part) if library.normalizer else part
+            counted.update(word for word, _ in library.pre_tokenizer.pre_tokenize_str(normal))
+    return counted
+
+
+def _with_words(library: Library, words: Sequence[str]) -> Library:
+    """The tokenizer with these words behind all that it has."""
+    model = json.loads(library.to_str())["model"]
+    first = max(library.get_vocab(with_added_tokens=True).values()) + 1
+    model["vocab"] = {**model["vocab"], **{word: first + place for place, word in enumerate(words)}}
+    return rebuilt(library, model=model)
 
 
 def _words(library: Library, texts: Iterable[str]) -> Iterator[tuple[int, ...]]:
