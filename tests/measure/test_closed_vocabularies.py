@@ -18,8 +18,8 @@ def test_a_closed_vocabulary_that_grew_is_not_measured(method: Any) -> None:
     model = tl.models.KneserNey(order=2, open_vocabulary=False).fit(OLD)
     _, report = tl.update(model, NEW, method, old=OLD)
     assert report.new is report.old is None
-    assert any("vocabulary is closed and has changed" in remark for remark in report.remarks)
-    with pytest.raises(UnsupportedError, match="closed and has changed"):
+    assert any("vocabulary has changed, and it is closed" in remark for remark in report.remarks)
+    with pytest.raises(UnsupportedError, match="has changed, and it is closed"):
         tl.update(model, NEW, method, old=OLD, max_forgetting=0.5)
 
 

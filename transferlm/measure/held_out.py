@@ -140,9 +140,9 @@ class HeldOut:
 
 
 _OTHER_WORDS = (
-    "the vocabulary has changed and the loss is of its tokens, not of strings, so that losses before and after can't be"
-    " compared; those of a causal model with an open vocabulary (open_vocabulary) can, and token_growth checks the old"
-    " text by itself (tolerance)"
+    "the vocabulary has changed, and it is closed or a masked model's, so that losses before and after are not of the"
+    " same tokens: a causal model with an open one (open_vocabulary) has them compared; token_growth checks old text"
+    " itself (tolerance)"
 )
 
 
