@@ -108,8 +108,9 @@ def whole_words(library: Library, texts: Iterable[str], most: int, worth: int) -
         for word, ids in written.items()
         if ids != [unknown] and grown.encode(word, add_special_tokens=False).ids == [unknown]
     ]:
-        ordered = [word for word in ordered if not any(other != word and other.startswith(word) for other in stuck)]
-        grown = _with_words(library, ordered)
+        left = [word for word in ordered if not any(other != word and other.startswith(word) for other in stuck)]
+        assert len(left) < len(ordered), f"no new word begins {stuck}, which can't be written any more"
+        ordered, grown = left, _with_words(library, left)
     single: Counter[int] = Counter()
     for word, ids in written.items():
         for token in ids:
