@@ -165,7 +165,10 @@ def test_what_is_tagged_as_one_is_found_out_from_the_entities(tmp_path: Path) ->
     assert NER().read(lines(tmp_path, parted)).task == NER(tag_by="units")
     few = NER().read(lines(tmp_path, parted, *[{"text": "in London", "entities": [[3, 9, "LOC"]]}] * 99))
     assert few.task == NER(tag_by="words")
-    assert any("within a word" in note and "1 (1)" in note for note in few.notes)
+    assert any(
+        "within a word" in note and "fewer do with --tag-by units), by line: 1 (1)" in note for note in few.notes
+    )
+    assert NER(tag_by="words").read(lines(tmp_path, parted)).notes == few.notes
     with pytest.raises(SettingError, match="tag_by 'letters': choose auto, words or units"):
         NER(tag_by="letters")  # type: ignore[arg-type]
 

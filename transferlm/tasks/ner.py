@@ -140,15 +140,11 @@ class NER(TokenTask):
         """Where what is tagged as one stands in a text: int32 of shape (places, 2)."""
         return _offsets(text, self.tag_by == "words")
 
-    @property
-    def _choices(self) -> tuple[str, ...]:
-        """What `tag_by` may turn out to be."""
-        return ("words", "units") if self.tag_by == "auto" else (self.tag_by,)
-
     def _decided(self, rows: Sequence[EntityRow]) -> tuple[NER, list[str]]:
         """The task with `auto` replaced by what suits these entities, and notes on that and on those that are cut."""
         notes, task = [], self
-        cut = {by: [_parted(row, by == "words") for row in rows] for by in self._choices}
+        ways = ("units",) if self.tag_by == "units" else ("words", "units")
+        cut = {by: [_parted(row, by == "words") for row in rows] for by in ways}
         if self.tag_by == "auto":
             task, further = replace(self, tag_by="words"), sum(cut["words"]) - sum(cut["units"])
             if further > PARTED * sum(len(row.entities) for row in rows):
@@ -156,7 +152,7 @@ class NER(TokenTask):
                 notes = [f"{sum(cut['words']):,} entities begin or end within words: texts are tagged by units."]
         lines = [row.line for row, times in zip(rows, cut[task.tag_by], strict=True) for _ in range(times)]
         if lines:
-            advice = " (fewer do with --tag-by units)" if sum(cut.get("units", cut[task.tag_by])) < len(lines) else ""
+            advice = " (fewer do with --tag-by units)" if sum(cut["units"]) < len(lines) else ""
             what = "Entities that begin or end within a word, which can't be predicted exactly"
             notes.append(f"{what}{advice}, by line: {listed(lines)}.")
         return task, notes
