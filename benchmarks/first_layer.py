@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelled_sets import labelled_set
 from record import Record
 
 import transferlm as tl
@@ -48,21 +49,14 @@ def source(data: Path, name: str, seed: int) -> Any:
     settings = ARMS[name]
     if settings is None:
         return tl.models.TfIdf()
-    made = tl.pretrain(empty(**settings), parts(data)[0].strings, seed)
+    made = tl.pretrain(empty(**settings), labelled_set(data, "trec")[0].strings, seed)
     return made.untrained(seed) if name == "from scratch" else made  # type: ignore[attr-defined]
 
 
 @cache
-def parts(data: Path) -> tuple[tl.Examples, tl.Examples]:
-    """TREC-6 as it is distributed."""
-    task = tl.tasks.Classification()
-    train = tl.read(data / "trec-train.csv", task)
-    return train, task.read(data / "trec-test.csv", labels=train.labels)
-
-
 def measure(data: Path, name: str, size: int, seeds: int, questions: int) -> list[str]:
     """A 1 for each test question that is answered rightly, a 0 for each other; a row a seed."""
-    train, test = parts(data)[0], parts(data)[1].subset(np.arange(questions))
+    train, test = labelled_set(data, "trec")[0], labelled_set(data, "trec")[1].subset(np.arange(questions))
     tuned = tl.strategies.FineTuning(learning_rate=2e-3, epochs=10)
     strategy = tl.strategies.FeatureExtraction() if ARMS[name] is None else tuned
     rows = []
@@ -81,7 +75,7 @@ def main() -> int:
     arguments = parser.parse_args()
     tl.fetch("glove")
     record, seeds = Record("first_layer", arguments.quick), 2 if arguments.quick else SEEDS
-    questions = 100 if arguments.quick else len(parts(arguments.data)[1])
+    questions = 100 if arguments.quick else len(labelled_set(arguments.data, "trec")[1])
     gains = {}
     for size in SIZES[: 1 if arguments.quick else 2]:
         found = {}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelled_sets import labelled_set
 from record import Record
 
 import transferlm as tl
@@ -38,9 +39,7 @@ Parts = tuple[tl.Examples, tl.Examples]
 @cache
 def parts(data: Path, name: str) -> Parts:
     """A pool of training examples and the test part."""
-    task = tl.tasks.Classification()
-    train = tl.read(data / f"{name}-train.csv", task)
-    test = task.read(data / f"{name}-test.csv", labels=train.labels)
+    train, test = labelled_set(data, name)
     rows = np.random.default_rng(0).permutation(len(train))[:POOL]
     return train.subset(np.sort(rows), f"{POOL:,} of {train.name}"), test
 

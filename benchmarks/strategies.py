@@ -19,6 +19,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from labelled_sets import labelled_set
 from record import Record
 
 import transferlm as tl
@@ -78,9 +79,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with trec-train.csv and trec-test.csv")
     parser.add_argument("--quick", action="store_true", help="4 labels a class, two epochs, one seed")
     arguments = parser.parse_args()
-    task = tl.tasks.Classification()
-    whole = tl.read(arguments.data / "trec-train.csv", task)
-    test = task.read(arguments.data / "trec-test.csv", labels=whole.labels)
+    whole, test = labelled_set(arguments.data, "trec")
     model = body_of(tl.load(sources.fetch("minilm"), max_length=128))
     sizes: dict[int | None, int] = {4: 1} if arguments.quick else {64: 3, None: 1}
     record = Record("strategies", arguments.quick)

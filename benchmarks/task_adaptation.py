@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelled_sets import labelled_set
 from record import Record
 
 import transferlm as tl
@@ -53,9 +54,7 @@ def reviews(source: str, train: int, test: int) -> Parts:
 
 def questions(data: Path) -> Parts:
     """TREC-6 as it is distributed."""
-    task = tl.tasks.Classification()
-    train = tl.read(data / "trec-train.csv", task)
-    return train, task.read(data / "trec-test.csv", labels=train.labels)
+    return labelled_set(data, "trec")
 
 
 def measure(encoder: str, parts: Callable[[], Parts], quick: bool) -> dict[str, Any]:

@@ -240,7 +240,7 @@ def test_entities_come_back_from_the_tags_of_any_tokens(words: list[str], data: 
         for (a, b), label in zip(itertools.pairwise(borders), LABELS * 4, strict=False)
     ]
     letters = np.array([[place, place + 1] for place in range(len(text))])
-    found = decoded(text, unit_offsets(text), [certain(text, letters, entities)], LABELS)
+    found = decoded(text, unit_offsets(text), unit_offsets(text), [certain(text, letters, entities)], LABELS)
     assert [(e.start, e.end, e.label, e.text) for e in found] == [(e.start, e.end, e.label, e.text) for e in entities]
     assert all(0.9 < entity.probability <= 1 for entity in found)
 
@@ -252,11 +252,15 @@ def test_a_token_counts_where_it_was_read_with_most_context() -> None:
     true = [Entity(4, 5, "PER")]
     wrong = [Entity(4, 5, "LOC")]
     # "c" is the second-last token of the first stretch and the first of the second: the first one knows it better.
-    stitched = decoded(text, unit_offsets(text), [certain(text, left, true), certain(text, right, wrong)], LABELS)
+    stitched = decoded(
+        text, unit_offsets(text), unit_offsets(text), [certain(text, left, true), certain(text, right, wrong)], LABELS
+    )
     assert [entity.label for entity in stitched] == ["PER"]
     # "d" the other way round.
     true, wrong = [Entity(6, 7, "PER")], [Entity(6, 7, "LOC")]
-    stitched = decoded(text, unit_offsets(text), [certain(text, left, wrong), certain(text, right, true)], LABELS)
+    stitched = decoded(
+        text, unit_offsets(text), unit_offsets(text), [certain(text, left, wrong), certain(text, right, true)], LABELS
+    )
     assert [entity.label for entity in stitched] == ["PER"]
 
 
@@ -277,8 +281,8 @@ def test_the_most_probable_possible_tags_are_found(seed: int, count: int) -> Non
 
 def test_a_text_of_white_space_has_no_entity() -> None:
     nothing = Stretch(np.zeros((0, 2), np.int32), np.zeros((0, 5), np.float32), np.zeros(5, np.float32))
-    assert decoded("  ", unit_offsets("  "), [nothing], LABELS) == []
-    assert decoded("…", unit_offsets("…"), [nothing], LABELS) == []
+    assert decoded("  ", *[unit_offsets("  ")] * 2, [nothing], LABELS) == []
+    assert decoded("…", *[unit_offsets("…")] * 2, [nothing], LABELS) == []
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_entities_come_back_to_the_character(
     tags = tags_of_tokens(units, entities, offsets, LABELS)
     scores = 9.0 * np.eye(6)[tags][:, :5]  # of a token without a unit, whose tag is -1, nothing is said
     cut = data.draw(st.none() | st.integers(0, len(offsets) - 1)) if len(offsets) else None
-    found = decoded(text, units, stretches(offsets, scores, cut), LABELS)
+    found = decoded(text, units, unit_offsets(text), stretches(offsets, scores, cut), LABELS)
     for entity in found:
         assert text[entity.start : entity.end] == entity.text
         assert entity.start in units[:, 0]
@@ -120,7 +120,7 @@ def test_a_joined_emoji_within_a_name_does_not_end_it(name: str) -> None:
     offsets = MAKERS[name]().encode([text])[0].offsets
     entity = Entity(0, 5, "PER", "👩‍👩‍👧")
     scores = 9.0 * np.eye(6)[tags_of_tokens(unit_offsets(text), [entity], offsets, LABELS)][:, :5]
-    (found,) = decoded(text, unit_offsets(text), stretches(offsets, scores, None), LABELS)
+    (found,) = decoded(text, unit_offsets(text), unit_offsets(text), stretches(offsets, scores, None), LABELS)
     assert (found.start, found.end, found.label) == (0, 5, "PER")
 
 
@@ -128,5 +128,5 @@ def test_a_joiner_that_a_tokenizer_drops_ends_no_entity() -> None:
     text = "👩‍👩 ran"
     offsets = np.array([[0, 1], [2, 3], [4, 7]], dtype=np.int32)
     scores = 9.0 * np.eye(5)[[1, 2, 0]]
-    (found,) = decoded(text, unit_offsets(text), stretches(offsets, scores, None), LABELS)
+    (found,) = decoded(text, unit_offsets(text), unit_offsets(text), stretches(offsets, scores, None), LABELS)
     assert (found.start, found.end) == (0, 3)

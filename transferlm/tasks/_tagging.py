@@ -9,7 +9,6 @@ import numpy as np
 from transferlm.outputs import Stretch
 from transferlm.tasks._links import logarithms
 from transferlm.tasks._predictions import Entity
-from transferlm.text.units import unit_offsets
 
 __all__ = ["decoded", "tags_of_tokens", "tags_of_units"]
 
@@ -52,7 +51,9 @@ def tags_of_tokens(
     return tags[own]
 
 
-def decoded(text: str, words: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]) -> list[Entity]:
+def decoded(
+    text: str, words: np.ndarray, units: np.ndarray, stretches: Sequence[Stretch], labels: Sequence[str]
+) -> list[Entity]:
     """The entities with the most probable tags of which none is impossible (an inner one without a first).
 
     A word's scores are the mean of tokens of one stretch: one that holds the most of them, and of those the one in
@@ -62,15 +63,14 @@ def decoded(text: str, words: np.ndarray, stretches: Sequence[Stretch], labels: 
     Args:
         text: The text.
         words: int32 of shape (words, 2): what is tagged as one.
+        units: int32 of shape (units, 2): these parted at every sign; may be the same.
         stretches: Its tokens' scores.
         labels: Label names.
     """
     words = _read(words, stretches)
     if not len(words):
         return []
-    logs = logarithms(
-        _word_scores(words, _read(unit_offsets(text), stretches), stretches, 1 + 2 * len(labels), len(text))
-    )
+    logs = logarithms(_word_scores(words, _read(units, stretches), stretches, 1 + 2 * len(labels), len(text)))
     tags = _most_probable(logs)
     chances = logs[np.arange(len(tags)), tags]
     found = []

@@ -132,7 +132,7 @@ class NER(TokenTask):
         """The entities of each text under the most probable tags of which none is impossible."""
         plain = [parts(text)[1] for text in texts]
         return [
-            Entities(tuple(decoded(text, self._places(text), stretches, labels)))
+            Entities(tuple(decoded(text, self._places(text), _offsets(text, False), stretches, labels)))
             for text, stretches in zip(plain, scores, strict=True)
         ]
 
